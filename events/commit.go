@@ -1,0 +1,78 @@
+package events
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"github.com/go-json-experiment/json"
+)
+
+// MaxCommit bounds an encoded commit in bytes: the LOG stream takes 1 MiB with
+// its headers.
+const MaxCommit = 1<<20 - 8<<10
+
+// A Commit is one atomic group of events of one conversation, and one message
+// of the LOG stream.
+type Commit struct {
+	V              int            `json:"v"`
+	ConversationID ConversationID `json:"conversation_id"`
+	UserID         UserID         `json:"user_id"`
+	// N counts this conversation's commits from 1; it is what a client resumes after.
+	N uint64 `json:"n"`
+	// CommitID is equal for a handler's own retries and different for every other handler and content, see [CommitID].
+	CommitID string `json:"commit_id"`
+	// Cause is the id of the inbox message that was handled.
+	Cause string `json:"cause"`
+	By    By     `json:"by"`
+	// Time is for display only: order is N.
+	Time   time.Time `json:"time"`
+	Events []Event   `json:"events"`
+}
+
+// Ref returns the conversation that the commit belongs to.
+func (c *Commit) Ref() (Ref, error) { return NewRef(c.UserID, c.ConversationID) }
+
+// Encode returns the commit's JSON, or an error if it is over [MaxCommit].
+func (c *Commit) Encode() ([]byte, error) {
+	b, err := json.Marshal(c, codec)
+	if err != nil {
+		return nil, fmt.Errorf("encode commit: %w", err)
+	}
+	if len(b) > MaxCommit {
+		return nil, fmt.Errorf("encode commit: %d bytes are over the limit of %d", len(b), MaxCommit)
+	}
+	return b, nil
+}
+
+// DecodeCommit reads a commit and checks its envelope.
+func DecodeCommit(b []byte) (*Commit, error) {
+	var c Commit
+	if err := json.Unmarshal(b, &c, codec); err != nil {
+		return nil, fmt.Errorf("decode commit: %w: %w", ErrMalformed, err)
+	}
+	if c.V != Version {
+		return nil, fmt.Errorf("decode commit: %w %d", ErrVersion, c.V)
+	}
+	if _, err := c.Ref(); err != nil {
+		return nil, fmt.Errorf("decode commit: %w: %w", ErrMalformed, err)
+	}
+	if c.N == 0 || c.CommitID == "" || len(c.Events) == 0 {
+		return nil, fmt.Errorf("decode commit: %w: no n, commit id or events", ErrMalformed)
+	}
+	return &c, nil
+}
+
+// CommitID returns <u>:<conversation>:<n>:<worker>:<delivery>:<hash of the events>.
+// The delivery is the lease's, so it differs between two inbox messages as well
+// as between two deliveries of one.
+func CommitID(r Ref, n uint64, worker string, l Lease, list []Event) (string, error) {
+	b, err := json.Marshal(list, codec)
+	if err != nil {
+		return "", fmt.Errorf("commit id: %w", err)
+	}
+	sum := sha256.Sum256(b)
+	return fmt.Sprintf("%s:%s:%d:%s:%s-%d.%d:%s", UserKey(r.user), r.conversation, n, worker,
+		l.Stream, l.Sequence, l.Delivery, hex.EncodeToString(sum[:4])), nil
+}
