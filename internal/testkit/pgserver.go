@@ -1,0 +1,349 @@
+package testkit
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/parleychat/parley/internal/embedded"
+)
+
+// PostgresServer is a private PostgreSQL cluster, without durability: fsync is
+// off and its files are in memory where the system has a place for that. A test
+// that stops or kills its server needs one of its own, from StartPostgres.
+type PostgresServer struct {
+	bin     embedded.Binaries
+	account embedded.Account
+	root    string // everything of this cluster; removed at its end
+
+	databases databases
+
+	mu  sync.Mutex
+	run *postgresRun
+}
+
+// StartPostgres starts a cluster for this test alone (about 0.2 s, most of it
+// copying a cached one).
+func StartPostgres(t testing.TB) *PostgresServer {
+	t.Helper()
+	s, err := newPostgresServer(Context(t))
+	if err != nil {
+		t.Fatalf("testkit: private postgres: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := s.discard(); err != nil {
+			t.Errorf("testkit: stop postgres: %v", err)
+		}
+	})
+	return s
+}
+
+// newPostgresServer copies the cached cluster and starts it.
+func newPostgresServer(ctx context.Context) (*PostgresServer, error) {
+	bin, err := findBinaries(ctx)
+	if err != nil {
+		return nil, err
+	}
+	account, err := embedded.PostgresAccount()
+	if err != nil {
+		return nil, err
+	}
+	cached, err := cachedCluster(ctx, bin, account)
+	if err != nil {
+		return nil, err
+	}
+	s, err := emptyServer(bin, account)
+	if err != nil {
+		return nil, err
+	}
+	if err := copyTree(cached, s.data(), account); err == nil {
+		err = s.start(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, s.discard())
+	}
+	return s, nil
+}
+
+func findBinaries(ctx context.Context) (embedded.Binaries, error) {
+	opts := embedded.FindOptions{
+		BinDir:   os.Getenv("PARLEY_POSTGRES_BIN"),
+		Progress: func(line string) { fmt.Fprintln(os.Stderr, "testkit:", line) },
+	}
+	if s := os.Getenv("PARLEY_TEST_POSTGRES_MAJOR"); s != "" {
+		major, err := strconv.Atoi(s)
+		if err != nil || major == 0 {
+			return embedded.Binaries{}, fmt.Errorf("PARLEY_TEST_POSTGRES_MAJOR=%q is no major version", s)
+		}
+		opts.Major = major
+	}
+	return embedded.FindPostgres(ctx, opts)
+}
+
+// emptyServer makes the directories of a cluster that is yet to be filled.
+func emptyServer(bin embedded.Binaries, account embedded.Account) (*PostgresServer, error) {
+	parent := os.TempDir()
+	if fi, err := os.Stat("/dev/shm"); err == nil && fi.IsDir() {
+		parent = "/dev/shm"
+	}
+	root, err := os.MkdirTemp(parent, "parley-test-") // 0700, and short: socket paths are limited
+	if err != nil {
+		return nil, err
+	}
+	s := &PostgresServer{bin: bin, account: account, root: root}
+	s.databases.url = s.url
+	err = os.Mkdir(s.socketDir(), 0o700)
+	if account.Drop && err == nil {
+		err = errors.Join(os.Chown(root, account.UID, account.GID), os.Chown(s.socketDir(), account.UID, account.GID))
+	}
+	if err != nil {
+		return nil, errors.Join(err, os.RemoveAll(root))
+	}
+	return s, nil
+}
+
+func (s *PostgresServer) data() string      { return filepath.Join(s.root, "data") }
+func (s *PostgresServer) socketDir() string { return filepath.Join(s.root, "run") }
+
+func (s *PostgresServer) url(user, password, database string) string {
+	base := &url.URL{Scheme: "postgres", RawQuery: url.Values{
+		"host": {s.socketDir()}, "port": {"5432"}, "sslmode": {"disable"},
+	}.Encode()}
+	return withLogin(base)(user, password, database)
+}
+
+func (s *PostgresServer) adminURL() string { return s.url("postgres", rolePassword, "postgres") }
+
+// String names the binaries, such as "local 15.18 at /usr/lib/postgresql/15/bin".
+func (s *PostgresServer) String() string { return s.bin.String() }
+
+// Database makes a migrated database on this server, dropped with the test.
+func (s *PostgresServer) Database(t testing.TB) Database {
+	t.Helper()
+	ctx := Context(t)
+	db, err := s.databases.clone(ctx, s.adminURL(), templateName, "test_")
+	if err != nil {
+		t.Fatalf("testkit: %v", err)
+	}
+	t.Cleanup(func() {
+		s.mu.Lock()
+		running := s.run != nil
+		s.mu.Unlock()
+		if !running {
+			return // the whole cluster goes
+		}
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DefaultTimeout)
+		defer cancel()
+		if err := s.databases.drop(ctx, s.adminURL(), db.Name); err != nil {
+			t.Errorf("testkit: drop %s: %v", db.Name, err)
+		}
+	})
+	return db
+}
+
+// Stop ends the server in good order, as a restart by an administrator would:
+// sessions are cut.
+func (s *PostgresServer) Stop(t testing.TB) {
+	t.Helper()
+	if err := s.stop("stop", nil); err != nil {
+		t.Fatalf("testkit: stop postgres: %v", err)
+	}
+}
+
+// Kill ends the server with SIGKILL, as a power cut would.
+func (s *PostgresServer) Kill(t testing.TB) {
+	t.Helper()
+	pid, err := s.postmasterPID()
+	if err == nil {
+		err = s.stop("stop", func() error { return syscall.Kill(pid, syscall.SIGKILL) })
+	}
+	if err != nil {
+		t.Fatalf("testkit: kill postgres: %v", err)
+	}
+}
+
+// Start starts a stopped or killed server again, at the same URLs.
+func (s *PostgresServer) Start(t testing.TB) {
+	t.Helper()
+	if err := s.start(Context(t)); err != nil {
+		t.Fatalf("testkit: start postgres: %v", err)
+	}
+}
+
+func (s *PostgresServer) postmasterPID() (int, error) {
+	data, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		return 0, err
+	}
+	first, _, _ := strings.Cut(string(data), "\n")
+	return strconv.Atoi(first)
+}
+
+// postgresRun is one run of the server: a small shell that starts PostgreSQL
+// and ends it when its standard input ends. That happens however this process
+// goes, kill -9 included, on every system; so neither a server nor its files in
+// memory are ever left behind.
+type postgresRun struct {
+	cmd   *exec.Cmd
+	stdin io.WriteCloser
+	log   *logTail
+}
+
+// A line on standard input means "stop in good order and keep the files"; its
+// end means that nobody needs them any more. Only PostgreSQL keeps the log
+// pipe, so that its end is PostgreSQL's end.
+const supervisor = `
+dir=$1; shift
+"$@" 2>&1 &
+pid=$!
+exec >/dev/null 2>&1
+if read -r line; then
+	kill -INT $pid; wait $pid
+else
+	kill -QUIT $pid; wait $pid; rm -rf "$dir"
+fi`
+
+func (s *PostgresServer) start(ctx context.Context) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.run != nil {
+		return errors.New("already running")
+	}
+	args := []string{"-c", supervisor, "sh", s.root, filepath.Join(s.bin.Dir, "postgres"), "-D", s.data()}
+	for _, setting := range []string{
+		"listen_addresses=", "unix_socket_directories=" + s.socketDir(), "unix_socket_permissions=0700", "port=5432",
+		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=64MB", "shared_buffers=32MB",
+		"max_connections=200", "autovacuum=off", "logging_collector=off", "log_destination=stderr",
+		"log_min_messages=warning", "lc_messages=C", "timezone=UTC", "log_timezone=UTC",
+	} {
+		args = append(args, "-c", setting)
+	}
+	cmd := exec.Command("/bin/sh", args...)
+	cmd.Dir = s.root
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
+	// Its own group: Ctrl-C in the terminal is for the tests, which then end it.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	if s.account.Drop {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(s.account.UID), Gid: uint32(s.account.GID)}
+	}
+	stdin, err := cmd.StdinPipe()
+	if err != nil {
+		return err
+	}
+	stdout, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	run := &postgresRun{cmd: cmd, stdin: stdin, log: newLogTail()}
+	go run.log.read(stdout)
+	select {
+	case <-run.log.ready:
+		s.run = run
+		return nil
+	case <-run.log.ended:
+		err = fmt.Errorf("it ended at once: %s", run.log)
+	case <-ctx.Done():
+		err = fmt.Errorf("%w: %s", context.Cause(ctx), run.log)
+	}
+	fmt.Fprintln(stdin, "stop")
+	return errors.Join(err, run.wait())
+}
+
+// wait closes the pipe and waits for shell and server.
+func (r *postgresRun) wait() error {
+	r.stdin.Close()
+	<-r.log.ended // before Wait, which closes the pipe under the reader
+	return r.cmd.Wait()
+}
+
+// stop ends a running server; line is said to the supervisor, first runs before.
+func (s *PostgresServer) stop(line string, first func() error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	run := s.run
+	if run == nil {
+		return errors.New("not running")
+	}
+	s.run = nil
+	var err error
+	if first != nil {
+		err = first()
+		<-run.log.ended
+	}
+	if line != "" {
+		fmt.Fprintln(run.stdin, line)
+	}
+	run.wait() //nolint:errcheck // the status of a shell that was told to kill its child says nothing
+	return err
+}
+
+// discard ends the server, if it runs, and removes its files.
+func (s *PostgresServer) discard() error {
+	s.mu.Lock()
+	running := s.run != nil
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), DefaultTimeout)
+	defer cancel()
+	s.databases.close(ctx)
+	var err error
+	if running {
+		err = s.stop("", nil)
+	}
+	return errors.Join(err, os.RemoveAll(s.root))
+}
+
+// logTail reads a server's log: it knows when the server is ready and when it
+// has ended, and keeps the last lines for a message.
+type logTail struct {
+	ready, ended chan struct{}
+
+	mu   sync.Mutex
+	last []string
+}
+
+func newLogTail() *logTail {
+	return &logTail{ready: make(chan struct{}), ended: make(chan struct{})}
+}
+
+func (l *logTail) read(r io.Reader) {
+	defer close(l.ended)
+	ready := sync.OnceFunc(func() { close(l.ready) })
+	for lines := bufio.NewReader(r); ; {
+		// ReadLine cuts a line that is longer than the buffer. Reading must go on
+		// whatever comes: a full pipe would stop the server.
+		text, _, err := lines.ReadLine()
+		if err != nil {
+			return
+		}
+		line := string(text)
+		l.mu.Lock()
+		l.last = append(l.last, line)
+		if len(l.last) > 10 {
+			l.last = l.last[1:]
+		}
+		l.mu.Unlock()
+		if strings.Contains(line, "database system is ready to accept connections") {
+			ready()
+		}
+	}
+}
+
+func (l *logTail) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return strings.Join(l.last, " | ")
+}
