@@ -1,0 +1,182 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/parleychat/parley/events"
+)
+
+// Names of the durable consumers. A changed filter or meaning is a new name.
+const (
+	ConsumerResults  = "agent-res-v1"
+	ConsumerMessages = "agent-msg-v1"
+	ConsumerControls = "agent-ctl-v1"
+	ConsumerTimers   = "agent-timer-v1"
+)
+
+// ToolConsumer returns the name of a tool server's consumer on the WORK stream.
+func ToolConsumer(server string) string { return "tool-" + server + "-v1" }
+
+// pullExpiry is how long one pull request waits at the server.
+const pullExpiry = 30 * time.Second
+
+// A Delivery is one delivery of a queued message. Acknowledging acts on the
+// message, not on the delivery: a handler that has lost its lease must do neither.
+type Delivery struct {
+	msg   jetstream.Msg
+	lease events.Lease
+}
+
+// Lease names this delivery.
+func (d *Delivery) Lease() events.Lease { return d.lease }
+
+// Data returns the message's bytes.
+func (d *Delivery) Data() []byte { return d.msg.Data() }
+
+// Header returns one header of the message, or "".
+func (d *Delivery) Header(key string) string { return d.msg.Headers().Get(key) }
+
+// Subject returns where the message was published.
+func (d *Delivery) Subject() string { return d.msg.Subject() }
+
+// Ack ends the message. It is not confirmed: a lost ack is a redelivery.
+func (d *Delivery) Ack() error { return d.msg.Ack() }
+
+// Nak gives the message to another worker at once. Only for shutdown: every
+// nak counts as a delivery.
+func (d *Delivery) Nak() error { return d.msg.Nak() }
+
+// Renew tells the server that the message is being worked on.
+func (d *Delivery) Renew() error { return d.msg.InProgress() }
+
+// Hold renews the lease every interval until release is called, and calls
+// check each time; release waits for the last call to end and may be called twice.
+func (d *Delivery) Hold(every time.Duration, check func()) (release func()) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				// An error here is a connection that is away; the lease may run
+				// out, and the log then tells who goes on.
+				_ = d.Renew()
+				if check != nil {
+					check()
+				}
+			}
+		}
+	}()
+	var once sync.Once
+	return func() { once.Do(func() { close(stop) }); <-done }
+}
+
+// A Handler handles one delivery: it acks, naks, or leaves it to be redelivered.
+type Handler func(context.Context, *Delivery)
+
+// An Acquire waits for room to handle one more message and returns how to give
+// it back. It fails only when ctx ends.
+type Acquire func(ctx context.Context) (release func(), err error)
+
+// Serve pulls one message at a time from a durable consumer, whenever acquire
+// gives room, and runs h for it in a goroutine of its own with the context
+// work. It stops pulling when ctx ends, waits for the handlers, and returns
+// nil; an error means that the consumer is not there.
+func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire Acquire, h Handler) error {
+	c, err := l.js.Consumer(ctx, stream, consumer)
+	if err != nil {
+		return fmt.Errorf("serve %s: %w", consumer, err)
+	}
+	var handlers sync.WaitGroup
+	defer handlers.Wait()
+	for ctx.Err() == nil {
+		// One message per pull and a pull only when there is room: a prefetched
+		// message that nobody has started would burn its AckWait.
+		it, err := c.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(5*time.Second))
+		if err != nil {
+			l.logger.Warn("pull", "consumer", consumer, "err", err)
+			pause(ctx, time.Second)
+			continue
+		}
+		// Drain, not Stop: what the server has already sent is handled, not left to its AckWait.
+		undo := context.AfterFunc(ctx, it.Drain)
+		err = l.pull(ctx, work, it, consumer, acquire, h, &handlers)
+		undo()
+		it.Stop()
+		if err != nil && ctx.Err() == nil {
+			l.logger.Warn("pull", "consumer", consumer, "err", err)
+			pause(ctx, time.Second)
+		}
+	}
+	return nil
+}
+
+func (l *Log) pull(ctx, work context.Context, it jetstream.MessagesContext, consumer string, acquire Acquire, h Handler, handlers *sync.WaitGroup) error {
+	for {
+		// While draining there is no waiting for room: the messages are here.
+		release, err := acquire(ctx)
+		if err != nil {
+			release = func() {}
+		}
+		msg, err := it.Next()
+		if err != nil {
+			release()
+			if errors.Is(err, jetstream.ErrNoHeartbeat) {
+				continue // the connection is away or the pull was lost; the next one is on its way
+			}
+			if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
+				return nil
+			}
+			return err
+		}
+		meta, err := msg.Metadata()
+		if err != nil {
+			release()
+			l.logger.Error("message without metadata", "consumer", consumer, "err", err)
+			continue
+		}
+		d := &Delivery{msg: msg, lease: events.Lease{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Delivery: meta.NumDelivered}}
+		handlers.Go(func() {
+			defer release()
+			h(work, d)
+		})
+	}
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
+}
+
+// Subscribe calls f for each message of a core subject, one after the other,
+// until unsubscribe is called. Core subjects lose messages: the log is the truth.
+func (l *Log) Subscribe(subject string, f func(*nats.Msg)) (unsubscribe func(), err error) {
+	sub, err := l.nc.Subscribe(subject, f)
+	if err != nil {
+		return nil, fmt.Errorf("subscribe: %w", err)
+	}
+	return func() {
+		// The only errors are of a connection that is closed already.
+		_ = sub.Unsubscribe()
+	}, nil
+}
+
+// Publish sends to a core subject.
+func (l *Log) Publish(subject string, data []byte) error {
+	return l.nc.Publish(subject, data)
+}

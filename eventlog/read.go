@@ -1,0 +1,117 @@
+package eventlog
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/go-json-experiment/json"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/parleychat/parley/events"
+)
+
+// readBatchSize bounds one direct get; the server takes up to 1,024.
+const readBatchSize = 512
+
+// readBatch asks for the next messages of one literal subject in a single
+// request (direct get with a batch, ADR-31 of NATS): ten events out of a
+// million took 0.5 ms this way. Only the end-of-batch marker ends the answer; a
+// loss is a timeout, not a shorter list.
+func (l *Log) readBatch(ctx context.Context, subject string, from uint64) (list []jetstream.RawStreamMsg, more bool, err error) {
+	request, err := json.Marshal(struct {
+		Seq   uint64 `json:"seq"`
+		Next  string `json:"next_by_subj"`
+		Batch int    `json:"batch"`
+	}{from, subject, readBatchSize})
+	if err != nil {
+		return nil, false, err
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	sub, err := l.nc.SubscribeSync(l.nc.NewRespInbox())
+	if err != nil {
+		return nil, false, err
+	}
+	defer func() { err = errors.Join(err, sub.Unsubscribe()) }()
+	if err := l.nc.PublishRequest("$JS.API.DIRECT.GET."+events.StreamLog, sub.Subject, request); err != nil {
+		return nil, false, err
+	}
+	for {
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			return nil, false, err
+		}
+		switch status := m.Header.Get("Status"); status {
+		case "":
+			seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
+			if err != nil {
+				return nil, false, fmt.Errorf("sequence of a stored message: %w", err)
+			}
+			list = append(list, jetstream.RawStreamMsg{Subject: subject, Sequence: seq, Data: m.Data})
+		case "204": // end of batch
+			return list, m.Header.Get("Nats-Num-Pending") != "0", nil
+		case "404":
+			return list, false, nil
+		case "503":
+			return nil, false, nats.ErrNoResponders
+		default:
+			return nil, false, fmt.Errorf("direct get: %s %s", status, m.Header.Get("Description"))
+		}
+	}
+}
+
+// An Archive holds the commits that the stream has been trimmed of.
+type Archive interface {
+	// Commits returns the encoded commits of r with after < n < before, by n.
+	Commits(ctx context.Context, r events.Ref, after, before uint64) ([][]byte, error)
+}
+
+// historyTries bounds how often History follows the recorder, which may trim
+// the stream between the two reads.
+const historyTries = 5
+
+// History returns all commits of r with n > after: the stream's tail first,
+// then from the archive what the stream no longer holds. The archive is asked
+// only if something is missing, so a conversation that is still in the stream
+// needs no Postgres.
+func (l *Log) History(ctx context.Context, a Archive, r events.Ref, after uint64) ([]Stored, error) {
+	for range historyTries {
+		tail, err := l.Read(ctx, r, 0)
+		if err != nil {
+			return nil, err
+		}
+		if len(tail) == 0 {
+			return nil, nil
+		}
+		first := tail[0].N
+		if first <= after+1 {
+			for len(tail) > 0 && tail[0].N <= after {
+				tail = tail[1:]
+			}
+			return tail, nil
+		}
+		old, err := a.Commits(ctx, r, after, first)
+		if err != nil {
+			return nil, fmt.Errorf("archive: %w", err)
+		}
+		if uint64(len(old)) != first-after-1 {
+			continue
+		}
+		list := make([]Stored, 0, len(old)+len(tail))
+		for i, raw := range old {
+			c, err := events.DecodeCommit(raw)
+			if err != nil {
+				return nil, fmt.Errorf("archive: %w", err)
+			}
+			if c.N != after+uint64(i)+1 {
+				return nil, fmt.Errorf("archive: %d in the place of %d: %w", c.N, after+uint64(i)+1, ErrGap)
+			}
+			list = append(list, Stored{Commit: c, Raw: raw})
+		}
+		return append(list, tail...), nil
+	}
+	return nil, fmt.Errorf("history of %s after %d: %w", r.Conversation(), after, ErrGap)
+}
