@@ -1,0 +1,234 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParse(t *testing.T) {
+	t.Parallel()
+	tests := []struct {
+		name string
+		args []string
+		ci   string
+		want options
+		bad  bool
+	}{
+		{name: "nothing asked"},
+		{name: "CI implies strict", ci: "true", want: options{strict: true}},
+		{name: "CI off", ci: "false"},
+		{name: "all", args: []string{"--full", "--strict", "--proof", "x.md"}, want: options{full: true, strict: true, proof: "x.md"}},
+		{name: "only", args: []string{"--only", "vet,lint"}, want: options{only: []string{"vet", "lint"}}},
+		{name: "unknown flag", args: []string{"--fast"}, bad: true},
+		{name: "an argument", args: []string{"./..."}, bad: true},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			var stderr bytes.Buffer
+			got, err := parse(tt.args, func(string) (string, bool) { return tt.ci, tt.ci != "" }, &stderr)
+			if (err != nil) != tt.bad {
+				t.Fatalf("err = %v", err)
+			}
+			if tt.bad {
+				if stderr.Len() == 0 {
+					t.Error("nothing says what was wrong")
+				}
+				return
+			}
+			if got.full != tt.want.full || got.strict != tt.want.strict || got.proof != tt.want.proof || !slices.Equal(got.only, tt.want.only) {
+				t.Errorf("options = %+v, want %+v", got, tt.want)
+			}
+		})
+	}
+}
+
+func TestChoose(t *testing.T) {
+	t.Parallel()
+	table := func() []phase {
+		return []phase{{name: "a"}, {name: "b", needs: []string{"a"}}, {name: "c"}, {name: "long", full: true, needs: []string{"b"}}}
+	}
+	tests := []struct {
+		name string
+		o    options
+		want []string
+	}{
+		{"a commit", options{}, []string{"a", "b", "c"}},
+		{"everything", options{full: true}, []string{"a", "b", "c", "long"}},
+		{"one with its needs", options{only: []string{"b"}}, []string{"a", "b"}},
+		{"a long one by name", options{only: []string{"long", "c"}}, []string{"a", "b", "c", "long"}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got, err := choose(table(), tt.o)
+			var names []string
+			for _, p := range got {
+				names = append(names, p.name)
+			}
+			if err != nil || !slices.Equal(names, tt.want) {
+				t.Errorf("choose = %v, %v; want %v", names, err, tt.want)
+			}
+		})
+	}
+	if _, err := choose(table(), options{only: []string{"vett"}}); err == nil || !strings.Contains(err.Error(), "vett") {
+		t.Errorf("a phase that is not there: %v", err)
+	}
+}
+
+func TestRunUsage(t *testing.T) {
+	t.Parallel()
+	none := func(string) (string, bool) { return "", false }
+	for _, tt := range []struct {
+		args []string
+		code int
+		out  string
+	}{
+		{[]string{"--nonsense"}, 2, ""},
+		{[]string{"--only", "nonsense"}, 2, ""},
+		{[]string{"-h"}, 0, ""},
+		{[]string{"--list"}, 0, "browser tests"},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(t.Context(), tt.args, none, &stdout, &stderr); code != tt.code || !strings.Contains(stdout.String(), tt.out) {
+			t.Errorf("%v: exit %d, %q %q", tt.args, code, &stdout, &stderr)
+		}
+	}
+}
+
+func TestFindRoot(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	deep := filepath.Join(dir, "tools", "compose")
+	if err := os.MkdirAll(deep, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, filepath.Join(dir, "go.mod"), "module "+modulePath+"\n\ngo 1.26.0\n")
+	write(t, filepath.Join(deep, "go.mod"), "module "+modulePath+"/tools/compose\n")
+	if got, err := findRoot(deep); err != nil || got != dir {
+		t.Errorf("findRoot = %q, %v", got, err)
+	}
+	if _, err := findRoot("/"); err == nil {
+		t.Error("the root of the file system is no checkout")
+	}
+}
+
+func TestWorkspaceIsLocked(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	first, err := openWorkspace(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openWorkspace(dir); err == nil || !strings.Contains(err.Error(), "another check is running") {
+		t.Errorf("the second check: %v", err)
+	}
+	first.close()
+	again, err := openWorkspace(dir)
+	if err != nil {
+		t.Fatalf("after the first one ended: %v", err)
+	}
+	again.close()
+	if b, err := os.ReadFile(filepath.Join(dir, ".check", ".gitignore")); err != nil || string(b) != "*\n" {
+		t.Errorf(".check/.gitignore = %q, %v", b, err)
+	}
+}
+
+func TestInstallStamp(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "package.json"), "{}")
+	write(t, filepath.Join(dir, "package-lock.json"), "{}")
+	stamp := func(version string) string {
+		s, err := installStamp(dir, version)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	first := stamp("v20.1.0")
+	if stamp("v20.1.0") != first {
+		t.Error("the stamp of the same files differs")
+	}
+	if stamp("v22.0.0") == first {
+		t.Error("another Node gives the same stamp")
+	}
+	write(t, filepath.Join(dir, "package-lock.json"), `{"x":1}`)
+	if stamp("v20.1.0") == first {
+		t.Error("another lock file gives the same stamp")
+	}
+}
+
+func TestFormatPhase(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, d := range []string{"good", "bad", "frontend/node_modules/flatted", ".check"} {
+		if err := os.MkdirAll(filepath.Join(dir, d), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(t, filepath.Join(dir, "good/good.go"), "package good\n")
+	write(t, filepath.Join(dir, "bad/spaces.go"), "package  bad\n")
+	write(t, filepath.Join(dir, "bad/broken.go"), "package bad\nfunc {\n")
+	write(t, filepath.Join(dir, "frontend/node_modules/flatted/f.go"), "package  other\n")
+	write(t, filepath.Join(dir, ".check/c.go"), "package  other\n")
+	j := &job{env: env{ws: &workspace{root: dir}}, phase: phase{name: "format", run: runFormat}}
+	r := execute(t.Context(), j, filepath.Join(t.TempDir(), "log"))
+	if got, want := names(r.failures), []string{"bad/broken.go", "bad/spaces.go"}; r.state != failed || !slices.Equal(got, want) {
+		t.Errorf("%v, failures %v, want %v", r.state, got, want)
+	}
+}
+
+func TestHasPage(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	ws := &workspace{root: dir, bin: filepath.Join(dir, "parley")}
+	if err := os.MkdirAll(filepath.Join(dir, "frontend", "dist"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	write(t, ws.bin, "ELF … <title>old</title> …")
+	if err := hasPage(ws); err == nil {
+		t.Error("there is no page")
+	}
+	write(t, filepath.Join(dir, "frontend", "dist", "index.html"), "<title>new</title>")
+	if err := hasPage(ws); err == nil {
+		t.Error("the binary has an older page")
+	}
+	write(t, ws.bin, "ELF … <title>new</title> …")
+	if err := hasPage(ws); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWriteProof(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "proof.md")
+	results := []result{
+		{phase: phase{name: "test", what: "Go tests"}, state: passed, passed: 12, took: time.Second},
+		{phase: phase{name: "e2e", what: "browser"}, state: notRun, reason: "no browser"},
+	}
+	if err := writeProof(file, results, summary{12, 0}, options{full: true}, time.Minute); err != nil {
+		t.Fatal(err)
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"12 passed, 0 failed, in 60.0 s", "check --full`", "| test | Go tests | ok | 1.0 s | 12 | 0 | 0 |", "- e2e did not run: no browser"} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("the proof lacks %q:\n%s", want, b)
+		}
+	}
+}
+
+func write(t *testing.T, file, content string) {
+	t.Helper()
+	if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,94 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"go/format"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// runFormat is gofmt without needing its binary. The linter adds gofumpt and the
+// grouping of imports; this one answers in a second.
+func runFormat(_ context.Context, j *job) error {
+	var n int
+	err := filepath.WalkDir(j.ws.root, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			if name := d.Name(); path != j.ws.root && (name == "node_modules" || name[0] == '.') {
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if filepath.Ext(path) != ".go" {
+			return nil
+		}
+		n++
+		rel, _ := filepath.Rel(j.ws.root, path) // both are absolute
+		src, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		formatted, err := format.Source(src)
+		switch {
+		case err != nil:
+			j.fail(rel, err.Error())
+		case !bytes.Equal(src, formatted):
+			j.fail(rel, "not formatted: run gofmt -w "+rel)
+		}
+		return nil
+	})
+	fmt.Fprintf(j.log, "%d files\n", n)
+	return err
+}
+
+// runFuzz gives each fuzz target of the tree half a minute. An input that breaks
+// one is left in its package's testdata, to be committed with the repair.
+func runFuzz(ctx context.Context, j *job) error {
+	out, err := j.output(ctx, command{args: []string{"go", "test", "-json", "-run=^$", "-list=^Fuzz", "./..."}})
+	if err != nil {
+		return err
+	}
+	targets := fuzzTargets(out)
+	if len(targets) == 0 {
+		return errors.New("no fuzz targets")
+	}
+	for i, t := range targets {
+		j.at("%s, %d of %d", t.name, i+1, len(targets))
+		out, err := j.output(ctx, command{args: []string{"go", "test", "-run=^$", "-fuzz=^" + t.name + "$", "-fuzztime=30s", t.pkg}})
+		if ctx.Err() != nil {
+			return err
+		}
+		name := strings.TrimPrefix(t.pkg, modulePath+"/") + "." + t.name
+		if err != nil {
+			j.fail(name, out)
+			continue
+		}
+		j.pass(1)
+	}
+	return nil
+}
+
+type fuzzTarget struct{ pkg, name string }
+
+// fuzzTargets reads `go test -json -list`.
+func fuzzTargets(out string) []fuzzTarget {
+	var targets []fuzzTarget
+	for line := range strings.Lines(out) {
+		var e testEvent
+		if json.Unmarshal([]byte(line), &e) != nil || e.Action != "output" {
+			continue
+		}
+		if name := strings.TrimSpace(e.Output); strings.HasPrefix(name, "Fuzz") && !strings.ContainsAny(name, " \t") {
+			targets = append(targets, fuzzTarget{e.Package, name})
+		}
+	}
+	return targets
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+)
+
+// stampName lies inside node_modules, so that whatever removes those also
+// removes the claim that they are up to date.
+const stampName = ".parley-installed"
+
+// runInstall installs the page's packages when the lock file, the platform or
+// Node changed. Their install scripts never run.
+func runInstall(ctx context.Context, j *job) error {
+	if _, err := os.Stat(j.ws.path("frontend", "package-lock.json")); err != nil {
+		return err
+	}
+	version, err := j.output(ctx, command{args: []string{"node", "--version"}})
+	if err != nil {
+		return unavailable{fmt.Sprintf("Node 20 or newer is needed for the page (%v)", err)}
+	}
+	want, err := installStamp(j.ws.path("frontend"), version)
+	if err != nil {
+		return err
+	}
+	stamp := j.ws.path("frontend", "node_modules", stampName)
+	if have, err := os.ReadFile(stamp); err == nil && string(have) == want {
+		fmt.Fprintln(j.log, "up to date")
+		return nil
+	}
+	if err := j.exec(ctx, command{dir: "frontend", args: []string{"npm", "ci", "--ignore-scripts"}}); err != nil {
+		return err
+	}
+	return os.WriteFile(stamp, []byte(want), 0o644)
+}
+
+// installStamp names what an installation depends on.
+func installStamp(dir, nodeVersion string) (string, error) {
+	h := sha256.New()
+	fmt.Fprintf(h, "%s/%s %s", runtime.GOOS, runtime.GOARCH, nodeVersion)
+	for _, f := range []string{"package.json", "package-lock.json"} {
+		b, err := os.ReadFile(filepath.Join(dir, f))
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(h, "%s %d\n", f, len(b))
+		h.Write(b)
+	}
+	return hex.EncodeToString(h.Sum(nil)) + "\n", nil
+}
+
+// npm is a phase of one script of the page's package.json.
+func npm(script string) func(context.Context, *job) error {
+	return func(ctx context.Context, j *job) error {
+		return j.exec(ctx, command{dir: "frontend", args: []string{"npm", "run", script}})
+	}
+}
+
+// jest is a phase of a script that runs Jest, counted from its own report.
+func jest(script string, env []string) func(context.Context, *job) error {
+	return func(ctx context.Context, j *job) error {
+		file := filepath.Join(j.ws.logs, j.phase.name+".json")
+		runErr := j.exec(ctx, command{dir: "frontend", env: env, args: []string{
+			"npm", "run", script, "--", "--ci", "--json", "--outputFile=" + file,
+		}})
+		return jestInto(j, file, runErr)
+	}
+}
+
+// runBrowser drives the built binary with a real browser.
+func runBrowser(ctx context.Context, j *job) error {
+	browser, err := j.kit.get(ctx, j, chromium())
+	if err != nil {
+		return err
+	}
+	if err := hasPage(j.ws); err != nil {
+		return err
+	}
+	return jest("test:e2e", []string{"PARLEY_CHROMIUM=" + browser, "PARLEY_BIN=" + j.ws.bin})(ctx, j)
+}
+
+// hasPage guards against a browser test of the "not built" notice.
+func hasPage(ws *workspace) error {
+	index, err := os.ReadFile(ws.path("frontend", "dist", "index.html"))
+	if err != nil {
+		return fmt.Errorf("the page is not built: %w", err)
+	}
+	bin, err := os.ReadFile(ws.bin)
+	if err != nil {
+		return err
+	}
+	if !bytes.Contains(bin, index) {
+		return errors.New("the binary does not contain the page that was built")
+	}
+	return nil
+}
