@@ -22,29 +22,20 @@ type externalServer struct {
 	once      sync.Once
 	err       error
 	databases databases
-	template  string
-	prefix    string
 }
 
-func externalDatabase(t testing.TB, dsn string) Database {
+func (e *externalServer) database(t testing.TB, dsn string, empty bool) Database {
 	t.Helper()
 	ctx := Context(t)
-	e := &external
 	e.once.Do(func() { e.err = e.prepare(context.WithoutCancel(ctx), dsn) })
 	if e.err != nil {
 		t.Fatalf("testkit: TEST_DATABASE_URL: %v", e.err)
 	}
-	db, err := e.databases.clone(ctx, dsn, e.template, e.prefix)
+	db, err := e.databases.create(ctx, empty)
 	if err != nil {
 		t.Fatalf("testkit: TEST_DATABASE_URL: %v", err)
 	}
-	t.Cleanup(func() {
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DefaultTimeout)
-		defer cancel()
-		if err := e.databases.drop(ctx, dsn, db.Name); err != nil {
-			t.Errorf("testkit: drop %s: %v", db.Name, err)
-		}
-	})
+	e.databases.dropAtEnd(t, db, func() bool { return true })
 	return db
 }
 
@@ -61,9 +52,12 @@ func (e *externalServer) prepare(ctx context.Context, dsn string) error {
 	if err != nil {
 		return err
 	}
-	e.databases.url = withLogin(base)
-	e.template = "parley_template_" + key
-	e.prefix = "parley_test_" + strings.ToLower(rand.Text()[:10]) + "_"
+	d := &e.databases
+	d.url = withLogin(base)
+	d.admin, d.maintenance = base.User.Username(), strings.TrimPrefix(base.Path, "/")
+	d.password, _ = base.User.Password()
+	d.template = "parley_template_" + key
+	d.prefix = "parley_test_" + strings.ToLower(rand.Text()[:10]) + "_"
 
 	conn, err := pgx.Connect(ctx, dsn)
 	if err != nil {
@@ -74,19 +68,18 @@ func (e *externalServer) prepare(ctx context.Context, dsn string) error {
 		return err
 	}
 	var exists bool
-	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", e.template).Scan(&exists); err != nil || exists {
+	if err := conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", d.template).Scan(&exists); err != nil || exists {
 		return err
 	}
 	// Built under another name and renamed: an interrupted one is never used.
-	unfinished := e.template + "_new"
+	unfinished := d.template + "_new"
 	if _, err := conn.Exec(ctx, "DROP DATABASE IF EXISTS "+unfinished+" WITH (FORCE)"); err != nil {
 		return err
 	}
-	password, _ := base.User.Password()
-	if err := buildTemplate(ctx, e.databases.url, base.User.Username(), password, strings.TrimPrefix(base.Path, "/"), unfinished); err != nil {
+	if err := d.buildTemplate(ctx, unfinished); err != nil {
 		return err
 	}
-	_, err = conn.Exec(ctx, fmt.Sprintf("ALTER DATABASE %s RENAME TO %s", unfinished, e.template))
+	_, err = conn.Exec(ctx, fmt.Sprintf("ALTER DATABASE %s RENAME TO %s", unfinished, d.template))
 	return err
 }
 

@@ -103,6 +103,8 @@ func emptyServer(bin embedded.Binaries, account embedded.Account) (*PostgresServ
 	}
 	s := &PostgresServer{bin: bin, account: account, root: root}
 	s.databases.url = s.url
+	s.databases.admin, s.databases.password, s.databases.maintenance = "postgres", rolePassword, "postgres"
+	s.databases.template, s.databases.prefix = templateName, "test_"
 	err = os.Mkdir(s.socketDir(), 0o700)
 	if account.Drop && err == nil {
 		err = errors.Join(os.Chown(root, account.UID, account.GID), os.Chown(s.socketDir(), account.UID, account.GID))
@@ -123,31 +125,25 @@ func (s *PostgresServer) url(user, password, database string) string {
 	return withLogin(base)(user, password, database)
 }
 
-func (s *PostgresServer) adminURL() string { return s.url("postgres", rolePassword, "postgres") }
-
 // String names the binaries, such as "local 15.18 at /usr/lib/postgresql/15/bin".
 func (s *PostgresServer) String() string { return s.bin.String() }
 
 // Database makes a migrated database on this server, dropped with the test.
 func (s *PostgresServer) Database(t testing.TB) Database {
 	t.Helper()
-	ctx := Context(t)
-	db, err := s.databases.clone(ctx, s.adminURL(), templateName, "test_")
+	return s.database(t, false)
+}
+
+func (s *PostgresServer) database(t testing.TB, empty bool) Database {
+	t.Helper()
+	db, err := s.databases.create(Context(t), empty)
 	if err != nil {
 		t.Fatalf("testkit: %v", err)
 	}
-	t.Cleanup(func() {
+	s.databases.dropAtEnd(t, db, func() bool {
 		s.mu.Lock()
-		running := s.run != nil
-		s.mu.Unlock()
-		if !running {
-			return // the whole cluster goes
-		}
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), DefaultTimeout)
-		defer cancel()
-		if err := s.databases.drop(ctx, s.adminURL(), db.Name); err != nil {
-			t.Errorf("testkit: drop %s: %v", db.Name, err)
-		}
+		defer s.mu.Unlock()
+		return s.run != nil
 	})
 	return db
 }

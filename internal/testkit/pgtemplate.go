@@ -61,7 +61,7 @@ func cachedCluster(ctx context.Context, bin embedded.Binaries, account embedded.
 	if err := s.start(ctx); err != nil {
 		return "", err
 	}
-	if err := buildTemplate(ctx, s.url, "postgres", rolePassword, "postgres", templateName); err != nil {
+	if err := s.databases.buildTemplate(ctx, templateName); err != nil {
 		return "", err
 	}
 	if err := s.stop("stop", nil); err != nil {
@@ -77,10 +77,9 @@ func cachedCluster(ctx context.Context, bin embedded.Binaries, account embedded.
 	return dir, os.Rename(work, dir)
 }
 
-// buildTemplate makes roles and the migrated template on a running server, as
-// the administrator whose login is given.
-func buildTemplate(ctx context.Context, url func(user, password, database string) string, admin, password, maintenance, template string) error {
-	conn, err := pgx.Connect(ctx, url(admin, password, maintenance))
+// buildTemplate makes the roles and a migrated database called name.
+func (d *databases) buildTemplate(ctx context.Context, name string) error {
+	conn, err := pgx.Connect(ctx, d.url(d.admin, d.password, d.maintenance))
 	if err != nil {
 		return err
 	}
@@ -88,18 +87,13 @@ func buildTemplate(ctx context.Context, url func(user, password, database string
 	if err := embedded.EnsureRoles(ctx, conn, rolePassword, rolePassword); err != nil {
 		return err
 	}
-	if _, err := conn.Exec(ctx, fmt.Sprintf("CREATE DATABASE %s OWNER %s", template, embedded.OwnerRole)); err != nil {
+	if _, err := conn.Exec(ctx, fmt.Sprintf("CREATE DATABASE %s OWNER %s", name, embedded.OwnerRole)); err != nil {
 		return err
 	}
-	inside, err := pgx.Connect(ctx, url(admin, password, template))
-	if err != nil {
+	if err := d.prepare(ctx, name); err != nil {
 		return err
 	}
-	err = embedded.PrepareDatabase(ctx, inside)
-	if err := errors.Join(err, inside.Close(ctx)); err != nil {
-		return err
-	}
-	return migrations.Up(ctx, url(embedded.OwnerRole, rolePassword, template), nil)
+	return migrations.Up(ctx, d.url(embedded.OwnerRole, rolePassword, name), nil)
 }
 
 // migrationsKey names what a template is made of.

@@ -31,14 +31,26 @@ type Database struct {
 // it is.
 func Postgres(t testing.TB) Database {
 	t.Helper()
-	if external := os.Getenv("TEST_DATABASE_URL"); external != "" {
-		return externalDatabase(t, external)
+	return database(t, false)
+}
+
+// EmptyPostgres is Postgres before any migration: the two roles exist and the
+// owner may create tables. It is for tests of migrations.
+func EmptyPostgres(t testing.TB) Database {
+	t.Helper()
+	return database(t, true)
+}
+
+func database(t testing.TB, empty bool) Database {
+	t.Helper()
+	if dsn := os.Getenv("TEST_DATABASE_URL"); dsn != "" {
+		return external.database(t, dsn, empty)
 	}
 	s, err := shared.server()
 	if err != nil {
 		t.Fatalf("testkit: private postgres: %v", err)
 	}
-	return s.Database(t)
+	return s.database(t, empty)
 }
 
 // Owner returns a pool of the owner, closed with the test.
@@ -86,28 +98,39 @@ func (h *sharedServer) stop() error {
 	return h.s.discard()
 }
 
-// databases hands out clones of the template over one connection.
+// databases makes and drops databases over one connection.
 type databases struct {
-	url func(user, password, database string) string // of the server
+	// url makes a URL of the server; admin, password and maintenance are what
+	// the administrator logs in with; template and prefix name databases.
+	url                          func(user, password, database string) string
+	admin, password, maintenance string
+	template, prefix             string
 
-	mu    sync.Mutex
-	admin *pgx.Conn
-	n     int
+	mu   sync.Mutex
+	conn *pgx.Conn
+	n    int
 }
 
-// clone makes a database from the template. adminURL is connected to lazily,
-// and again after a restart of the server.
-func (d *databases) clone(ctx context.Context, adminURL, template, prefix string) (Database, error) {
+// create makes a database: a clone of the template, or an empty one.
+func (d *databases) create(ctx context.Context, empty bool) (Database, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.connect(ctx, adminURL); err != nil {
+	if err := d.connect(ctx); err != nil {
 		return Database{}, err
 	}
 	d.n++
-	name := prefix + strconv.Itoa(d.n)
+	name, template := d.prefix+strconv.Itoa(d.n), d.template
+	if empty {
+		template = "template0"
+	}
 	sql := fmt.Sprintf("CREATE DATABASE %s TEMPLATE %s OWNER %s", name, template, embedded.OwnerRole)
-	if _, err := d.admin.Exec(ctx, sql); err != nil {
-		return Database{}, fmt.Errorf("clone the template: %w", err)
+	if _, err := d.conn.Exec(ctx, sql); err != nil {
+		return Database{}, fmt.Errorf("make a database: %w", err)
+	}
+	if empty {
+		if err := d.prepare(ctx, name); err != nil {
+			return Database{}, err
+		}
 	}
 	return Database{
 		Name:     name,
@@ -116,30 +139,51 @@ func (d *databases) clone(ctx context.Context, adminURL, template, prefix string
 	}, nil
 }
 
-func (d *databases) drop(ctx context.Context, adminURL, name string) error {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if err := d.connect(ctx, adminURL); err != nil {
+// prepare readies an empty database for the two roles.
+func (d *databases) prepare(ctx context.Context, name string) error {
+	conn, err := pgx.Connect(ctx, d.url(d.admin, d.password, name))
+	if err != nil {
 		return err
 	}
-	_, err := d.admin.Exec(ctx, "DROP DATABASE IF EXISTS "+name+" WITH (FORCE)")
-	return err
+	return errors.Join(embedded.PrepareDatabase(ctx, conn), conn.Close(ctx))
 }
 
-func (d *databases) connect(ctx context.Context, adminURL string) (err error) {
-	if d.admin != nil && d.admin.Ping(ctx) == nil {
+// dropAtEnd drops db when the test is over, whoever still uses it.
+func (d *databases) dropAtEnd(t testing.TB, db Database, serverRuns func() bool) {
+	t.Helper()
+	t.Cleanup(func() {
+		if !serverRuns() {
+			return // stopped by the test that owns it: the whole cluster goes
+		}
+		ctx, cancel := context.WithTimeout(context.Background(), DefaultTimeout)
+		defer cancel()
+		d.mu.Lock()
+		defer d.mu.Unlock()
+		err := d.connect(ctx)
+		if err == nil {
+			_, err = d.conn.Exec(ctx, "DROP DATABASE IF EXISTS "+db.Name+" WITH (FORCE)")
+		}
+		if err != nil {
+			t.Errorf("testkit: drop %s: %v", db.Name, err)
+		}
+	})
+}
+
+// connect connects the administrator, again after a restart of the server.
+func (d *databases) connect(ctx context.Context) (err error) {
+	if d.conn != nil && d.conn.Ping(ctx) == nil {
 		return nil
 	}
-	d.admin, err = pgx.Connect(ctx, adminURL)
+	d.conn, err = pgx.Connect(ctx, d.url(d.admin, d.password, d.maintenance))
 	return err
 }
 
 func (d *databases) close(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.admin != nil {
-		_ = d.admin.Close(ctx)
-		d.admin = nil
+	if d.conn != nil {
+		_ = d.conn.Close(ctx)
+		d.conn = nil
 	}
 }
 

@@ -2,12 +2,34 @@ package testkit_test
 
 import (
 	"fmt"
+	"os"
+	"os/exec"
+	"strings"
 	"testing"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/parleychat/parley/internal/testkit"
 )
 
-func TestMain(m *testing.M) { testkit.Main(m) }
+func TestMain(m *testing.M) {
+	if os.Getenv("TESTKIT_HOLD") != "" {
+		holdCluster()
+	}
+	testkit.Main(m)
+}
+
+// holdCluster is a test binary in the middle of its tests: it says where its
+// cluster is and waits to be killed.
+func holdCluster() {
+	shell, root, err := testkit.Hold()
+	if err != nil {
+		fmt.Println("error", err)
+		os.Exit(1)
+	}
+	fmt.Println(shell, root)
+	select {}
+}
 
 func TestPostgresIsPrivate(t *testing.T) {
 	t.Parallel()
@@ -98,5 +120,45 @@ func TestPostgresStopKillStart(t *testing.T) {
 		if _, err := pool.Exec(ctx, "INSERT INTO kept VALUES (1)"); err != nil {
 			t.Fatalf("after %s: %v", down.name, err)
 		}
+	}
+}
+
+// The same helper on a server that somebody else runs: two test binaries at
+// once make roles and template once, and leave no database of theirs behind.
+func TestExternalServer(t *testing.T) {
+	t.Parallel()
+	ctx := testkit.Context(t)
+	s := testkit.StartPostgres(t)
+	var runs [2]*exec.Cmd
+	var outs [2]strings.Builder
+	for i := range runs {
+		runs[i] = exec.CommandContext(ctx, os.Args[0], "-test.run=^TestPostgresIsPrivate$|^TestPostgresRoles$", "-test.v")
+		runs[i].Env = append(os.Environ(), "TEST_DATABASE_URL="+testkit.AdminURL(s))
+		runs[i].Stdout, runs[i].Stderr = &outs[i], &outs[i]
+		if err := runs[i].Start(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, run := range runs {
+		if err := run.Wait(); err != nil || !strings.Contains(outs[i].String(), "--- PASS: TestPostgresRoles") {
+			t.Errorf("run %d: %v\n%s", i, err, outs[i].String())
+		}
+	}
+	admin, err := pgx.Connect(ctx, testkit.AdminURL(s))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer admin.Close(ctx)
+	rows, err := admin.Query(ctx, "SELECT datname FROM pg_database WHERE datname LIKE 'parley\\_%' ORDER BY 1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil {
+		t.Fatal(err)
+	}
+	// parley_template is the private cluster's own.
+	if len(names) != 2 || !strings.HasPrefix(names[1], "parley_template_") || strings.HasSuffix(names[1], "_new") {
+		t.Errorf("databases left: %v, want parley_template and one parley_template_<hash>", names)
 	}
 }
