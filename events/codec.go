@@ -3,6 +3,8 @@ package events
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -131,6 +133,12 @@ var codec = json.JoinOptions(
 	json.WithUnmarshalers(json.JoinUnmarshalers(json.UnmarshalFunc(decodeEvent), json.UnmarshalFunc(decodeCommand))),
 )
 
+// EventTypes returns the types of event that this build knows, sorted.
+func EventTypes() []string { return slices.Sorted(maps.Keys(eventDecoders)) }
+
+// CommandTypes returns the types of command that this build knows, sorted.
+func CommandTypes() []string { return slices.Sorted(maps.Keys(commandDecoders)) }
+
 // EncodeEvent returns the JSON of one event, as it stands in a commit.
 func EncodeEvent(e Event) ([]byte, error) { return encodeEvent(e) }
 
@@ -141,4 +149,13 @@ func DecodeEvent(raw []byte) (Event, error) {
 		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
 	}
 	return e, nil
+}
+
+// DecodeCommand reads the JSON of one command, as it stands in an inbox message.
+func DecodeCommand(raw []byte) (Command, error) {
+	var c Command
+	if err := decodeCommand(raw, &c); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	return c, nil
 }

@@ -71,7 +71,7 @@ type CallTool struct {
 type Answer struct {
 	CallID    CallID         `json:"call_id"`
 	Decision  string         `json:"decision"`
-	Arguments jsontext.Value `json:"arguments,omitempty"`
+	Arguments jsontext.Value `json:"arguments,omitzero"`
 	Reason    string         `json:"reason,omitzero"`
 }
 
@@ -113,7 +113,7 @@ type Result struct {
 	CallID     CallID         `json:"call_id"`
 	RunID      RunID          `json:"run_id,omitzero"`
 	OK         bool           `json:"ok"`
-	Result     jsontext.Value `json:"result,omitempty"`
+	Result     jsontext.Value `json:"result,omitzero"`
 	Error      *ToolError     `json:"error,omitempty"`
 	DurationMS int64          `json:"duration_ms"`
 	Truncated  bool           `json:"truncated,omitzero"`

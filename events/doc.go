@@ -21,3 +21,5 @@
 //
 // The package does not know JetStream, Postgres or HTTP.
 package events
+
+//go:generate go run ./internal/schemagen . schema.json

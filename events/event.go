@@ -171,7 +171,7 @@ type ApprovalAnswered struct {
 	CallID    CallID         `json:"call_id"`
 	RunID     RunID          `json:"run_id"`
 	Decision  string         `json:"decision"`
-	Arguments jsontext.Value `json:"arguments,omitempty"`
+	Arguments jsontext.Value `json:"arguments,omitzero"`
 	Reason    string         `json:"reason,omitzero"`
 	By        By             `json:"by"`
 	// Deadline is the run's new deadline: its clock stood still while the person was asked.
@@ -183,7 +183,7 @@ type ToolReturned struct {
 	CallID     CallID         `json:"call_id"`
 	RunID      RunID          `json:"run_id,omitzero"`
 	OK         bool           `json:"ok"`
-	Result     jsontext.Value `json:"result,omitempty"`
+	Result     jsontext.Value `json:"result,omitzero"`
 	Error      *ToolError     `json:"error,omitempty"`
 	DurationMS int64          `json:"duration_ms"`
 	// Late marks an answer that came after its run had ended; it changes nothing.

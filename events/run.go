@@ -77,7 +77,7 @@ type Call struct {
 	ExpiresAt  time.Time      `json:"expires_at,omitzero"`
 	CalledAt   time.Time      `json:"called_at,omitzero"`
 	ReturnedAt time.Time      `json:"returned_at,omitzero"`
-	Result     jsontext.Value `json:"result,omitempty"`
+	Result     jsontext.Value `json:"result,omitzero"`
 	Error      *ToolError     `json:"error,omitempty"`
 	DurationMS int64          `json:"duration_ms,omitzero"`
 	Truncated  bool           `json:"truncated,omitzero"`
