@@ -1,0 +1,292 @@
+package agentworker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/parleychat/parley/agentworker/openai"
+	"github.com/parleychat/parley/eventlog"
+	"github.com/parleychat/parley/events"
+)
+
+// A handler carries one delivery from its decision to its ack, through as many
+// model calls as its lease gives it.
+type handler struct {
+	w     *Worker
+	d     *eventlog.Delivery
+	in    Input
+	entry *conversation
+
+	unlisten func() // ends the subscriptions of a lease holder; nil before
+	recheck  sync.Mutex
+
+	mu     sync.Mutex
+	stream *stream // the open model call
+}
+
+// A plan is what a committed decision leaves to do.
+type plan struct {
+	Decision
+	due     Due
+	claim   Claim
+	request openai.Request
+	done    bool // the first run of the conversation has been completed
+}
+
+// handle is the eventlog.Handler of all four consumers.
+func (w *Worker) handle(ctx context.Context, d *eventlog.Delivery) {
+	in, ref, err := w.read(d)
+	if err != nil {
+		w.discard(ctx, d, err)
+		return
+	}
+	h := &handler{w: w, d: d, in: in, entry: w.cache.get(ref)}
+	release := d.Hold(w.opts.RenewEvery, h.check)
+	defer release()
+	defer h.close()
+	switch err := h.run(ctx); {
+	case err == nil:
+	case errors.Is(err, errLost):
+		// The message belongs to another delivery now: ack and nak would act on that.
+	case ctx.Err() != nil:
+		release()
+		w.acked("nak", d.Nak())
+	default:
+		w.logger.Error("message left to be redelivered", "conversation_id", in.ConversationID, "inbox_id", in.ID,
+			"delivery", in.Lease.Delivery, "err", err)
+	}
+}
+
+// discard gives up a message that names no conversation of ours.
+func (w *Worker) discard(ctx context.Context, d *eventlog.Delivery, reason error) {
+	w.logger.Error("message given up", "stream", d.Lease().Stream, "seq", d.Lease().Sequence, "err", reason)
+	if err := w.log.DeadLetter(ctx, d, reason.Error()); err != nil {
+		w.logger.Error("dead letter", "err", err)
+		return
+	}
+	w.acked("ack", d.Ack())
+}
+
+func (w *Worker) acked(what string, err error) {
+	if err != nil {
+		w.logger.Warn("message will be redelivered", "op", what, "err", err)
+	}
+}
+
+func (h *handler) run(ctx context.Context) error {
+	step := func(s *events.Conversation, in Input) Decision { return h.w.rules.Decide(s, in) }
+	for {
+		p, err := h.commit(ctx, step)
+		if err != nil {
+			return err
+		}
+		if p.Signal {
+			// A lost signal costs time, not truth: the holder re-reads the log with each renewal.
+			if err := h.w.log.Publish(h.entry.ref.Signal(), nil); err != nil {
+				h.w.logger.Warn("signal", "err", err)
+			}
+		}
+		if p.Then != CallModel {
+			if p.Then == Drop {
+				return nil
+			}
+			if err := h.emit(ctx, p.due); err != nil {
+				return err
+			}
+			if p.DeadLetter != "" {
+				if err := h.w.log.DeadLetter(ctx, h.d, p.DeadLetter); err != nil {
+					return err
+				}
+			}
+			h.w.acked("ack", h.d.Ack())
+			if p.done {
+				h.w.title(ctx, h.entry)
+			}
+			return nil
+		}
+		// Timers go out beside the model call, and before anything that follows it.
+		emitted := make(chan error, 1)
+		go func() { emitted <- h.emit(ctx, p.due) }()
+		out := h.callModel(ctx, p)
+		if err := <-emitted; err != nil {
+			return err
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		step = func(s *events.Conversation, in Input) Decision { return h.w.rules.AfterModel(s, p.claim, out, in) }
+	}
+}
+
+// commit decides on the newest state and stores the decision, deciding again
+// whenever someone was faster, and waiting out outages.
+func (h *handler) commit(ctx context.Context, step func(*events.Conversation, Input) Decision) (*plan, error) {
+	w, e := h.w, h.entry
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		p, err := h.try(ctx, step)
+		if err == nil {
+			return p, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if !errors.Is(err, eventlog.ErrConflict) {
+			if permanent(err) {
+				return nil, err
+			}
+			w.logger.Warn("waiting to commit", "conversation_id", e.ref.Conversation(), "err", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+	}
+}
+
+// permanent reports an error that waiting does not mend.
+func permanent(err error) bool {
+	return errors.Is(err, events.ErrMalformed) || errors.Is(err, events.ErrVersion) || errors.Is(err, events.ErrForeign)
+}
+
+// try makes one attempt. The caller holds the entry's lock.
+func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input) Decision) (*plan, error) {
+	w, e := h.w, h.entry
+	if err := w.cache.refresh(ctx, e); err != nil {
+		return nil, err
+	}
+	in := h.in
+	in.Now = w.opts.Now().UTC().Truncate(time.Millisecond)
+	d := step(e.state, in)
+	if d.Then == CallModel && h.unlisten == nil {
+		// Before step.started is stored: a stop that follows it must find a listener.
+		if err := h.listen(); err != nil {
+			return nil, err
+		}
+	}
+	if len(d.Events) > 0 {
+		c, err := h.build(in, d)
+		if err != nil {
+			return nil, err
+		}
+		seq, err := w.log.Append(ctx, c, e.seq)
+		var conflict *eventlog.ConflictError
+		switch {
+		case err == nil:
+			if err := e.apply(c, seq, 0); err != nil {
+				e.state = nil // never: n was this state's next
+				return nil, err
+			}
+		case errors.As(err, &conflict) && conflict.Stored:
+			// Stored after all, perhaps with more behind it: go on only if the
+			// state still gives the model call to this handler.
+			if err := w.cache.refresh(ctx, e); err != nil {
+				return nil, err
+			}
+			if run := e.state.Active(); d.Then == CallModel && (run == nil || !run.Streaming || run.Lease != in.Lease || !started(d, run)) {
+				d = Decision{Then: Drop}
+			}
+		default:
+			return nil, err
+		}
+	}
+	return h.plan(d)
+}
+
+// started reports whether d is the decision that began run's open step.
+func started(d Decision, run *events.Run) bool {
+	for _, e := range d.Events {
+		if s, ok := e.(events.StepStarted); ok && s.RunID == run.RunID && s.Step == run.Step && s.Attempt == run.Attempt {
+			return true
+		}
+	}
+	return false
+}
+
+func (h *handler) build(in Input, d Decision) (*events.Commit, error) {
+	e := h.entry
+	n := e.state.N + 1
+	id, err := events.CommitID(e.ref, n, h.w.name, in.Lease, d.Events)
+	if err != nil {
+		return nil, err
+	}
+	return &events.Commit{
+		V: events.Version, ConversationID: in.ConversationID, UserID: in.UserID, N: n, CommitID: id,
+		Cause: in.ID, By: in.by(), Time: in.Now, Events: d.Events,
+	}, nil
+}
+
+// plan takes from the state, under its lock, all that is needed once the lock is gone.
+func (h *handler) plan(d Decision) (*plan, error) {
+	s := h.entry.state
+	p := &plan{Decision: d}
+	if d.Then == Drop {
+		return p, nil
+	}
+	p.due = h.w.rules.Due(s)
+	for _, e := range d.Events {
+		if _, ok := e.(events.RunCompleted); ok && s.Title == "" {
+			p.done = true
+		}
+	}
+	if d.Then == CallModel {
+		run := s.Active()
+		if run == nil {
+			return nil, fmt.Errorf("decided to call the model without a run: %w", events.ErrMalformed)
+		}
+		p.claim = claimOf(run)
+		var err error
+		if p.request, err = h.w.opts.Prompt.request(s, run, h.w.rules.Tools); err != nil {
+			return nil, err
+		}
+	}
+	return p, nil
+}
+
+// emit publishes what due holds and this process has not seen stored yet,
+// waiting out outages until ctx ends.
+func (h *handler) emit(ctx context.Context, due Due) error {
+	for _, t := range due.Timers {
+		err := h.once(ctx, "timer:"+t.ID, func() error { return h.w.log.Schedule(ctx, t.ID, t.At, &t.Inbox) })
+		if err != nil {
+			return err
+		}
+	}
+	for _, item := range due.Work {
+		if err := h.once(ctx, item.DedupeID(), func() error { return h.w.log.Dispatch(ctx, &item) }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (h *handler) once(ctx context.Context, key string, publish func() error) error {
+	e := h.entry
+	e.mu.Lock()
+	seen := e.emitted[key]
+	e.mu.Unlock()
+	if seen {
+		return nil
+	}
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		err := publish()
+		if err == nil {
+			e.mu.Lock()
+			e.emitted[key] = true
+			e.mu.Unlock()
+			return nil
+		}
+		h.w.logger.Warn("waiting to emit", "conversation_id", e.ref.Conversation(), "err", err)
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait):
+		}
+	}
+}

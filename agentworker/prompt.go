@@ -1,0 +1,146 @@
+package agentworker
+
+import (
+	_ "embed" // the default prompts
+	"fmt"
+	"strings"
+	"text/template"
+	"time"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/parleychat/parley/agentworker/openai"
+	"github.com/parleychat/parley/events"
+)
+
+//go:embed prompts/system.md
+var defaultSystemPrompt string
+
+//go:embed prompts/title.md
+var titlePrompt string
+
+// historyBytes bounds what the model is told of earlier runs: whole runs, the
+// newest first, until the next would exceed it. At four bytes a token it is
+// about 24,000 tokens, which every current model takes.
+const historyBytes = 96 << 10
+
+// A Prompt is the system prompt's template. It may use .Today and .Timezone.
+type Prompt struct{ t *template.Template }
+
+// ParsePrompt reads a system prompt; the empty text gives the built-in one.
+func ParsePrompt(text string) (*Prompt, error) {
+	if text == "" {
+		text = defaultSystemPrompt
+	}
+	t, err := template.New("system").Option("missingkey=error").Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("system prompt: %w", err)
+	}
+	p := &Prompt{t}
+	if _, err := p.render(time.Time{}, ""); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// render fills the template. Today is the day of the message in its own
+// timezone, so that a retry tomorrow says the same.
+func (p *Prompt) render(at time.Time, timezone string) (string, error) {
+	loc, err := time.LoadLocation(timezone)
+	if err != nil || timezone == "" {
+		loc, timezone = time.UTC, "UTC"
+	}
+	var b strings.Builder
+	err = p.t.Execute(&b, struct{ Today, Timezone string }{at.In(loc).Format("2006-01-02 (Monday)"), timezone})
+	if err != nil {
+		return "", fmt.Errorf("system prompt: %w", err)
+	}
+	return b.String(), nil
+}
+
+// request builds the model call of the active run's open step: the path from
+// the root to its message, and the steps so far.
+func (p *Prompt) request(s *events.Conversation, run *events.Run, tools []events.Tool) (openai.Request, error) {
+	system, err := p.render(run.Message.Time, run.Message.Timezone)
+	if err != nil {
+		return openai.Request{}, err
+	}
+	path := s.Path(run)
+	var groups [][]openai.Message
+	size := 0
+	for i := len(path) - 1; i >= 0; i-- {
+		group := exchange(path[i])
+		for _, m := range group {
+			size += len(m.Text)
+			for _, t := range m.ToolCalls {
+				size += len(t.Name) + len(t.Arguments)
+			}
+		}
+		if size > historyBytes && i < len(path)-1 {
+			break
+		}
+		groups = append(groups, group)
+	}
+	req := openai.Request{Model: run.Model, Messages: []openai.Message{{Role: openai.System, Text: system}}}
+	for i := len(groups) - 1; i >= 0; i-- {
+		req.Messages = append(req.Messages, groups[i]...)
+	}
+	for _, t := range tools {
+		if !t.PeopleOnly {
+			req.Tools = append(req.Tools, openai.Tool{Name: t.Name, Description: t.Description, Schema: t.Schema})
+		}
+	}
+	return req, nil
+}
+
+// exchange returns a run as the model saw it: every call has exactly one reply.
+func exchange(run *events.Run) []openai.Message {
+	list := []openai.Message{{Role: openai.User, Text: run.Message.Text}}
+	for _, step := range run.Steps {
+		m := openai.Message{Role: openai.Assistant, Text: step.Text}
+		var replies []openai.Message
+		for _, id := range step.Calls {
+			call := run.Call(id)
+			if call == nil {
+				continue
+			}
+			m.ToolCalls = append(m.ToolCalls, openai.ToolCall{CallID: string(id), Name: call.Name, Arguments: objectText(call.Arguments)})
+			replies = append(replies, openai.Message{Role: openai.ToolReply, CallID: string(id), Text: reply(call)})
+		}
+		if m.Text != "" || len(m.ToolCalls) > 0 {
+			list = append(append(list, m), replies...)
+		}
+	}
+	return list
+}
+
+// objectText returns arguments as providers accept them in a history: an object.
+func objectText(v jsontext.Value) string {
+	if v.Kind() != '{' {
+		return "{}"
+	}
+	return string(v)
+}
+
+// reply returns what the model is told of a call.
+func reply(c *events.Call) string {
+	switch {
+	case c.Error != nil:
+		return errorText(c.Error.Message)
+	case c.Status == events.CallDone && len(c.Result) == 0:
+		return "{}"
+	case c.Status == events.CallDone && c.Truncated:
+		return string(c.Result) + "\n(The result was longer and has been cut.)"
+	case c.Status == events.CallDone:
+		return string(c.Result)
+	}
+	return errorText("The call was stopped before it ran.")
+}
+
+func errorText(message string) string {
+	b, err := jsontext.AppendQuote([]byte(`{"error":`), message)
+	if err != nil {
+		return `{"error":"the call failed"}`
+	}
+	return string(append(b, '}'))
+}

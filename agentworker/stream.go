@@ -1,0 +1,190 @@
+package agentworker
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/parleychat/parley/agentworker/openai"
+	"github.com/parleychat/parley/events"
+)
+
+// flushEvery is the least time between two deltas of an answer: a model that is
+// slower is passed on piece by piece, a faster one is gathered.
+const flushEvery = 20 * time.Millisecond
+
+// A stream is one open model call: the text so far and how to cut it.
+type stream struct {
+	claim   Claim
+	ref     events.Ref
+	publish func(subject string, data []byte) error
+	cut     context.CancelCauseFunc
+
+	mu    sync.Mutex
+	text  []byte
+	sent  int // bytes of text that are out as deltas
+	last  time.Time
+	timer *time.Timer
+	buf   []byte
+	over  bool
+}
+
+// write adds a piece of the answer. What cannot be stored as text is replaced
+// here, so that the streamed and the stored text are one.
+func (s *stream) write(piece string) {
+	piece = clean(piece)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.text = append(s.text, piece...)
+	switch since := time.Since(s.last); {
+	case since >= flushEvery:
+		s.flush()
+	case s.timer == nil:
+		s.timer = time.AfterFunc(flushEvery-since, func() {
+			s.mu.Lock()
+			defer s.mu.Unlock()
+			s.timer = nil
+			s.flush()
+		})
+	}
+}
+
+// clean makes a provider's text storable: valid UTF-8 without U+0000, which
+// Postgres cannot hold.
+func clean(s string) string {
+	s = strings.ToValidUTF8(s, "\uFFFD")
+	if strings.IndexByte(s, 0) >= 0 {
+		s = strings.ReplaceAll(s, "\x00", "\uFFFD")
+	}
+	return s
+}
+
+// flush sends what is not sent. The caller holds the lock.
+func (s *stream) flush() {
+	if s.over || s.sent == len(s.text) {
+		return
+	}
+	d := events.Delta{
+		ConversationID: s.ref.Conversation(), RunID: s.claim.RunID, Step: s.claim.Step, Attempt: s.claim.Attempt,
+		Offset: s.sent, Text: string(s.text[s.sent:]),
+	}
+	s.buf = d.Append(s.buf[:0])
+	// A delta that cannot be sent is a hole that readers mend by asking for a snapshot.
+	_ = s.publish(s.ref.Delta(), s.buf)
+	s.sent, s.last = len(s.text), time.Now()
+}
+
+// end sends the rest and stops the timer.
+func (s *stream) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush()
+	s.over = true
+	if s.timer != nil {
+		s.timer.Stop()
+	}
+}
+
+// snapshot returns the frame of the text so far, all of which counts as sent.
+func (s *stream) snapshot() []byte {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.flush()
+	f := events.Snapshot{
+		ConversationID: s.ref.Conversation(), RunID: s.claim.RunID, Step: s.claim.Step, Attempt: s.claim.Attempt, Text: string(s.text),
+	}
+	return f.Append(nil)
+}
+
+// callModel makes the model call of p and streams it. It is cut when the run is
+// asked to stop, when the lease is lost, and when ctx ends.
+func (h *handler) callModel(ctx context.Context, p *plan) Outcome {
+	mctx, cut := context.WithCancelCause(ctx)
+	defer cut(nil)
+	s := &stream{claim: p.claim, ref: h.entry.ref, publish: h.w.log.Publish, cut: cut}
+	h.mu.Lock()
+	h.stream = s
+	h.mu.Unlock()
+	begun := time.Now()
+	completion, err := h.w.opts.Model.Stream(mctx, p.request, s.write)
+	s.end()
+	s.mu.Lock()
+	completion.Text = string(s.text)
+	s.mu.Unlock()
+	out := Outcome{Completion: completion}
+	if err != nil && !errors.As(err, &out.Err) {
+		out.Err = &openai.Error{Code: events.FailModel, Message: "The model did not answer. Your message is saved; you can ask again.", Err: err}
+	}
+	if err != nil && mctx.Err() == nil {
+		h.w.logger.Warn("model call failed", "run_id", p.claim.RunID, "step", p.claim.Step, "attempt", p.claim.Attempt, "err", err)
+	}
+	h.w.logger.Debug("model call ended", "run_id", p.claim.RunID, "step", p.claim.Step, "attempt", p.claim.Attempt,
+		"duration_ms", time.Since(begun).Milliseconds(), "output_tokens", completion.OutputTokens)
+	return out
+}
+
+// listen subscribes the lease holder to stop signals and to requests for the text so far.
+func (h *handler) listen() error {
+	ref := h.entry.ref
+	unsignal, err := h.w.log.Subscribe(ref.Signal(), func(*nats.Msg) { go h.check() })
+	if err != nil {
+		return err
+	}
+	unsnap, err := h.w.log.Subscribe(ref.Snapshot(), func(m *nats.Msg) {
+		h.mu.Lock()
+		s := h.stream
+		h.mu.Unlock()
+		if s != nil {
+			// Nobody waits for long: a lost answer is asked for again.
+			_ = m.Respond(s.snapshot())
+		}
+	})
+	if err != nil {
+		unsignal()
+		return err
+	}
+	h.unlisten = func() { unsignal(); unsnap() }
+	return nil
+}
+
+func (h *handler) close() {
+	if h.unlisten != nil {
+		h.unlisten()
+	}
+}
+
+// check reads the log again while a model call is open, and cuts the call if
+// the run was asked to stop or the lease has gone to another delivery. It runs
+// at a signal and at each renewal, because a signal may be lost.
+func (h *handler) check() {
+	h.mu.Lock()
+	s := h.stream
+	h.mu.Unlock()
+	if s == nil || !h.recheck.TryLock() {
+		return
+	}
+	defer h.recheck.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), h.w.opts.RenewEvery)
+	defer cancel()
+	e := h.entry
+	e.mu.Lock()
+	err := h.w.cache.refresh(ctx, e)
+	var run *events.Run
+	if err == nil {
+		run = s.claim.holds(e.state)
+	}
+	stopped := run != nil && run.Stop != nil
+	e.mu.Unlock()
+	switch {
+	case err != nil:
+		h.w.logger.Warn("cannot look for a stop", "run_id", s.claim.RunID, "err", err)
+	case run == nil:
+		s.cut(errLost)
+	case stopped:
+		s.cut(errStopped)
+	}
+}
