@@ -97,6 +97,7 @@ func TestBadInputs(t *testing.T) {
 }
 
 func replayTokenCase(t *testing.T, c badCase) {
+	t.Helper()
 	r := &replay{t: t, issuer: newTestIssuer(t), rogue: makeKey("rogue")}
 	r.rogue.kid = r.issuer.current().kid
 	v := r.issuer.verifier()
@@ -143,8 +144,8 @@ func replayTokenCase(t *testing.T, c badCase) {
 		}
 		return
 	}
-	var refusal *Refusal
-	if !errors.As(err, &refusal) || !errors.Is(err, ErrUnauthenticated) {
+	refusal, ok := errors.AsType[*Refusal](err)
+	if !ok || !errors.Is(err, ErrUnauthenticated) {
 		t.Fatalf("error is %v", err)
 	}
 	if !slices.Contains(c.Expect.StatusIn, refusal.Status) {
@@ -156,6 +157,7 @@ func replayTokenCase(t *testing.T, c badCase) {
 }
 
 func replayOriginCase(t *testing.T, c badCase) {
+	t.Helper()
 	origins, err := NewOrigins(OriginsOptions{Entries: []string{replayOrigin}, LoopbackHTTP: true})
 	if err != nil {
 		t.Fatal(err)

@@ -30,10 +30,8 @@ func BearerToken(h http.Header) (string, error) {
 	if len(token) > maxTokenLen {
 		return "", invalid("token is longer than 8 KiB")
 	}
-	for i := range len(token) {
-		if c := token[i]; c != '.' && !base64URLByte(c) {
-			return "", invalid("more than one token, or not a token")
-		}
+	if !tokenAlphabet(token) {
+		return "", invalid("more than one token, or not a token")
 	}
 	return token, nil
 }

@@ -52,7 +52,7 @@ func loadKey(path string) (ed25519.PrivateKey, error) {
 	if mode := info.Mode().Perm(); mode&0o077 != 0 && runtime.GOOS != "windows" {
 		return nil, fmt.Errorf("%s may be read by others (mode %04o): chmod 600 it, or remove it to have a new key made", path, mode)
 	}
-	b, err := io.ReadAll(io.LimitReader(f, maxDevKeyLen+1))
+	b, err := io.ReadAll(io.LimitReader(f, maxDevKeyLen))
 	if err != nil {
 		return nil, fmt.Errorf("read key: %w", err)
 	}
@@ -65,7 +65,7 @@ func loadKey(path string) (ed25519.PrivateKey, error) {
 
 func parseKey(b []byte) (ed25519.PrivateKey, error) {
 	block, rest := pem.Decode(b)
-	if block == nil || block.Type != devKeyType || len(rest) != 0 || len(b) > maxDevKeyLen {
+	if block == nil || block.Type != devKeyType || len(rest) != 0 {
 		return nil, errors.New("not one PEM private key")
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)

@@ -58,7 +58,7 @@ func (d *DevIssuer) TokenFor(w http.ResponseWriter, r *http.Request) (DevToken, 
 func CheckLoopback(r *http.Request) error {
 	const message = "This is answered on this machine only, at localhost or 127.0.0.1."
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
-	if err != nil || !peer.Addr().Unmap().IsLoopback() {
+	if err != nil || !peer.Addr().IsLoopback() {
 		return forbidden(CodeNotLoopback, message, "the peer is not a loopback address")
 	}
 	for _, name := range []string{"Forwarded", "X-Forwarded-For", "X-Forwarded-Host", "X-Real-Ip"} {
@@ -87,7 +87,7 @@ func readUserID(w http.ResponseWriter, r *http.Request) (string, error) {
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxDevBodyLen))
 	if err != nil {
-		if tooBig := (*http.MaxBytesError)(nil); errors.As(err, &tooBig) {
+		if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 			return "", tooLarge
 		}
 		return "", bad(http.StatusBadRequest, CodeInvalidJSON, "The body could not be read to its end.", "body cut short")

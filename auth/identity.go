@@ -31,14 +31,16 @@ func validID(id string) bool {
 		return false
 	}
 	for i := range len(id) {
-		c := id[i]
-		switch {
-		case 'a' <= c && c <= 'z', 'A' <= c && c <= 'Z', '0' <= c && c <= '9', c == '_', c == '-':
-		default:
+		if !idByte(id[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+// idByte knows the alphabet of ids, which is also that of base64url.
+func idByte(c byte) bool {
+	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
 }
 
 func routeWord(id string) bool {

@@ -53,7 +53,7 @@ type remoteKeys struct {
 
 type keySet struct {
 	keys    map[string]ed25519.PublicKey
-	fetched time.Time
+	fetched time.Time // by the wall: the monotonic clock stands still while a machine sleeps
 }
 
 func newRemoteKeys(o Options) (*remoteKeys, error) {
@@ -177,7 +177,7 @@ func (k *remoteKeys) fetch(ctx context.Context) {
 	keys, err := k.get(ctx)
 	switch {
 	case err == nil:
-		k.set.Store(&keySet{keys: keys, fetched: asked})
+		k.set.Store(&keySet{keys: keys, fetched: asked.Round(0)})
 		k.log.Debug("jwks fetched", "keys", len(keys))
 	case !errors.Is(ctx.Err(), context.Canceled): // our own shutdown is no news
 		k.log.Warn("jwks fetch", "err", err, "have_keys", k.set.Load().fresh(asked))
@@ -272,15 +272,9 @@ func (k jwk) ed25519() (ed25519.PublicKey, bool) {
 	return x, true
 }
 
-// fresh reports whether the set may still be used. A clock set back, or a machine
-// that slept, must not make keys younger, so the larger of the two ages counts:
-// by the wall, and by the monotonic clock.
+// fresh reports whether the set may still be used.
 func (s *keySet) fresh(now time.Time) bool {
-	if s == nil {
-		return false
-	}
-	age := max(now.Sub(s.fetched), now.Round(0).Sub(s.fetched.Round(0)))
-	return age <= maxKeyAge
+	return s != nil && now.Sub(s.fetched) <= maxKeyAge
 }
 
 // pause waits for d and reports whether ctx let it.

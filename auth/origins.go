@@ -99,14 +99,14 @@ func parseOrigin(entry string, loopbackHTTP bool) (string, error) {
 	if scheme != "https" && scheme != "http" {
 		return "", errors.New("must begin with https://")
 	}
-	if u.Opaque != "" || u.User != nil || u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(entry, "#") {
+	if u.User != nil || u.Path != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "" || strings.Contains(entry, "#") {
 		return "", errors.New("must be scheme, host and port only: no path (also no last slash), user, query or fragment")
 	}
 	host, err := canonicalHost(u.Hostname())
 	if err != nil {
 		return "", err
 	}
-	if scheme == "http" && !(loopbackHTTP && loopbackName(host)) {
+	if scheme == "http" && (!loopbackHTTP || !loopbackName(host)) {
 		return "", errors.New("must begin with https:// (http:// is for localhost under parley dev)")
 	}
 	if strings.Contains(host, ":") {

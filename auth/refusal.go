@@ -70,8 +70,8 @@ func (r *Refusal) Unwrap() []error {
 // (RFC 9110 section 15.5.2, RFC 6750 section 3). A request without any token gets
 // no error code, because it did nothing wrong yet.
 func Challenge(err error) string {
-	var r *Refusal
-	if errors.As(err, &r) && r.Code != CodeTokenMissing && errors.Is(err, ErrUnauthenticated) {
+	r, ok := errors.AsType[*Refusal](err)
+	if ok && r.Code != CodeTokenMissing && errors.Is(err, ErrUnauthenticated) {
 		return `Bearer realm="parley", error="invalid_token"`
 	}
 	return `Bearer realm="parley"`

@@ -149,23 +149,19 @@ func checkShape(token string) error {
 	if len(token) > maxTokenLen {
 		return invalid("token is longer than 8 KiB")
 	}
-	dots := 0
-	for i := range len(token) {
-		switch c := token[i]; {
-		case c == '.':
-			dots++
-		case !base64URLByte(c):
-			return invalid("token has a byte outside base64url")
-		}
-	}
-	if dots != 2 {
-		return invalid("token has not three parts")
+	if !tokenAlphabet(token) {
+		return invalid("token has a byte outside base64url")
 	}
 	return nil
 }
 
-func base64URLByte(c byte) bool {
-	return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '_' || c == '-'
+func tokenAlphabet(s string) bool {
+	for i := range len(s) {
+		if s[i] != '.' && !idByte(s[i]) {
+			return false
+		}
+	}
+	return true
 }
 
 // checkJSON refuses what encoding/json lets pass in a header or payload: a name
@@ -185,8 +181,7 @@ func checkJSON(token string) error {
 // refusalOf sorts golang-jwt's errors. Their text is dropped: it may quote the
 // token.
 func refusalOf(err error) *Refusal {
-	var r *Refusal
-	if errors.As(err, &r) {
+	if r, ok := errors.AsType[*Refusal](err); ok {
 		return r
 	}
 	// Several may have been joined. "Expired" is worth saying only if a new token
