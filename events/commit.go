@@ -34,8 +34,26 @@ type Commit struct {
 // Ref returns the conversation that the commit belongs to.
 func (c *Commit) Ref() (Ref, error) { return NewRef(c.UserID, c.ConversationID) }
 
-// Encode returns the commit's JSON, or an error if it is over [MaxCommit].
+// check returns an error unless the envelope is complete.
+func (c *Commit) check() error {
+	if c.V != Version {
+		return fmt.Errorf("%w %d", ErrVersion, c.V)
+	}
+	if _, err := c.Ref(); err != nil {
+		return fmt.Errorf("%w: %w", ErrMalformed, err)
+	}
+	if c.N == 0 || c.CommitID == "" || c.Time.IsZero() || len(c.Events) == 0 {
+		return fmt.Errorf("%w: no n, commit id, time or events", ErrMalformed)
+	}
+	return nil
+}
+
+// Encode returns the commit's JSON, or an error if it is over [MaxCommit] or
+// [DecodeCommit] would refuse it: what is stored once must be readable for ever.
 func (c *Commit) Encode() ([]byte, error) {
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("encode commit: %w", err)
+	}
 	b, err := json.Marshal(c, codec)
 	if err != nil {
 		return nil, fmt.Errorf("encode commit: %w", err)
@@ -52,14 +70,8 @@ func DecodeCommit(b []byte) (*Commit, error) {
 	if err := json.Unmarshal(b, &c, codec); err != nil {
 		return nil, fmt.Errorf("decode commit: %w: %w", ErrMalformed, err)
 	}
-	if c.V != Version {
-		return nil, fmt.Errorf("decode commit: %w %d", ErrVersion, c.V)
-	}
-	if _, err := c.Ref(); err != nil {
-		return nil, fmt.Errorf("decode commit: %w: %w", ErrMalformed, err)
-	}
-	if c.N == 0 || c.CommitID == "" || len(c.Events) == 0 {
-		return nil, fmt.Errorf("decode commit: %w: no n, commit id or events", ErrMalformed)
+	if err := c.check(); err != nil {
+		return nil, fmt.Errorf("decode commit: %w", err)
 	}
 	return &c, nil
 }

@@ -76,6 +76,15 @@ func FromBase(b []byte) (*Conversation, error) {
 	return c, nil
 }
 
+// Encode returns the state's JSON, which [FromBase] reads.
+func (c *Conversation) Encode() ([]byte, error) {
+	b, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode conversation: %w", err)
+	}
+	return b, nil
+}
+
 func (c *Conversation) index() {
 	c.byRun = make(map[RunID]*Run, len(c.Runs))
 	c.tombstones = map[RunID]RunCancelRequested{}
@@ -84,7 +93,7 @@ func (c *Conversation) index() {
 	c.active = nil
 	for _, r := range c.Runs {
 		c.byRun[r.RunID] = r
-		if !r.StartedAt.IsZero() && !r.Status.Over() {
+		if r.Status != Queued && !r.Status.Over() {
 			c.active = r
 		}
 	}
@@ -139,13 +148,14 @@ func (c *Conversation) Call(id CallID) (*Call, *Run) {
 	return nil, nil
 }
 
-// CallAnswered reports whether the log holds the answer to call id.
+// CallAnswered reports whether the log holds the answer to call id. A call that
+// its run's end stopped has none: an answer to it is news, though late.
 func (c *Conversation) CallAnswered(id CallID) bool {
 	if c.answered[id] {
 		return true
 	}
 	k, _ := c.Call(id)
-	return k != nil && k.Status.Answered()
+	return k != nil && !k.ReturnedAt.IsZero()
 }
 
 // Tip returns the newest accepted run, the end of the current branch, or nil.
@@ -159,8 +169,13 @@ func (c *Conversation) Tip() *Run {
 // Path returns the runs from the root to tip, as far as this state has them.
 func (c *Conversation) Path(tip *Run) []*Run {
 	var path []*Run
-	for r := tip; r != nil && len(path) <= len(c.Runs); r = c.byRun[r.ParentID] {
+	for r := tip; r != nil; {
 		path = append(path, r)
+		parent := c.byRun[r.ParentID]
+		if parent != nil && parent.N >= r.N {
+			break // no message answers a later one: a log that says so must not make a circle
+		}
+		r = parent
 	}
 	slices.Reverse(path)
 	return path
@@ -187,13 +202,15 @@ func (c *Conversation) Apply(k *Commit) error {
 	return nil
 }
 
+// apply adds one event. An event that does not fit the state changes nothing,
+// so that no log, whoever wrote it, gives two active runs or two answers.
 func (c *Conversation) apply(e Event, k *Commit) {
 	switch e := e.(type) {
 	case MessageAccepted:
 		c.accept(e, k)
 	case RunStarted:
-		if r := c.byRun[e.RunID]; r != nil && !r.Status.Over() {
-			r.Model, r.Deadline, r.StartedAt = e.Model, e.Deadline, k.Time
+		if r := c.byRun[e.RunID]; r != nil && r.Status == Queued && c.active == nil {
+			r.Status, r.Model, r.Deadline, r.StartedAt = InProgress, e.Model, e.Deadline, k.Time
 			c.active = r
 			r.settle()
 		}
@@ -208,7 +225,7 @@ func (c *Conversation) apply(e Event, k *Commit) {
 		c.callTool(e, k)
 	case ApprovalRequested:
 		if r := c.open(e.RunID); r != nil {
-			if call := r.Call(e.CallID); call != nil && !call.Status.Answered() {
+			if call := r.Call(e.CallID); call != nil && call.Status == CallWaiting {
 				call.Status, call.ExpiresAt = CallAsking, e.ExpiresAt
 			}
 			r.settle()
@@ -292,7 +309,7 @@ func (c *Conversation) accept(e MessageAccepted, k *Commit) {
 
 func (c *Conversation) completeStep(e StepCompleted) {
 	r := c.open(e.RunID)
-	if r == nil {
+	if r == nil || !r.Streaming || e.Step != r.Step || e.Attempt != r.Attempt {
 		return
 	}
 	r.Streaming = false
@@ -322,7 +339,7 @@ func (c *Conversation) callTool(e ToolCalled, k *Commit) {
 	if r == nil {
 		return
 	}
-	if call := r.Call(e.CallID); call != nil && !call.Status.Answered() {
+	if call := r.Call(e.CallID); call != nil && (call.Status == CallWaiting || call.Status == CallAsking) {
 		call.Server, call.Arguments, call.Deadline = e.Server, e.Arguments, e.Deadline
 		call.Status, call.CalledAt = CallRunning, k.Time
 	}
@@ -348,7 +365,7 @@ func (c *Conversation) answerApproval(e ApprovalAnswered) {
 
 func (c *Conversation) toolReturned(e ToolReturned, k *Commit) {
 	call, r := c.Call(e.CallID)
-	if call == nil || call.Status.Answered() && !e.Late {
+	if call == nil || !call.ReturnedAt.IsZero() {
 		return
 	}
 	call.returned(e, k.Time)
@@ -380,7 +397,8 @@ func (c *Conversation) requestCancel(e RunCancelRequested, k *Commit) {
 	}
 }
 
-// Clone returns a deep copy.
+// Clone returns a copy that later commits change apart from c. The bytes of
+// arguments and results are shared: nothing changes them in place.
 func (c *Conversation) Clone() *Conversation {
 	k := c.shallow()
 	k.Runs = make([]*Run, len(c.Runs))
@@ -402,7 +420,7 @@ func (c *Conversation) Clone() *Conversation {
 
 func (c *Conversation) shallow() *Conversation {
 	k := *c
-	k.Calls = cloneAll(c.Calls)
+	k.Calls = cloneCalls(c.Calls)
 	return &k
 }
 
@@ -411,7 +429,7 @@ func (c *Conversation) shallow() *Conversation {
 func (c *Conversation) Base(limit int) *Conversation {
 	keep := map[RunID]bool{}
 	path := c.Path(c.Tip())
-	from := max(0, len(path)-limit)
+	from := max(0, len(path)-max(0, limit))
 	for _, r := range path[from:] {
 		keep[r.RunID] = true
 	}

@@ -66,24 +66,42 @@ func appendText(dst []byte, text string) []byte {
 
 // DecodeDelta reads what [Delta.Append] wrote.
 func DecodeDelta(b []byte) (Delta, error) {
-	var d Delta
-	if err := json.Unmarshal(b, &d); err != nil {
-		return Delta{}, fmt.Errorf("decode delta: %w: %w", ErrMalformed, err)
+	var f struct {
+		Type string `json:"type"`
+		Delta
 	}
-	return d, nil
+	if err := decodeFrame(b, &f, &f.Type, "delta"); err != nil {
+		return Delta{}, err
+	}
+	return f.Delta, nil
 }
 
 // DecodeSnapshot reads what [Snapshot.Append] wrote.
 func DecodeSnapshot(b []byte) (Snapshot, error) {
-	var s Snapshot
-	if err := json.Unmarshal(b, &s); err != nil {
-		return Snapshot{}, fmt.Errorf("decode snapshot: %w: %w", ErrMalformed, err)
+	var f struct {
+		Type string `json:"type"`
+		Snapshot
 	}
-	return s, nil
+	if err := decodeFrame(b, &f, &f.Type, "snapshot"); err != nil {
+		return Snapshot{}, err
+	}
+	return f.Snapshot, nil
+}
+
+// decodeFrame refuses other frames: a snapshot read as a delta would be one at offset 0.
+func decodeFrame(b []byte, frame any, got *string, want string) error {
+	if err := json.Unmarshal(b, frame); err != nil {
+		return fmt.Errorf("decode %s: %w: %w", want, ErrMalformed, err)
+	}
+	if *got != want {
+		return fmt.Errorf("decode %s: %w: type %q", want, ErrMalformed, *got)
+	}
+	return nil
 }
 
 // A Draft assembles the text of a streaming attempt from deltas and snapshots.
-// The zero Draft is empty.
+// The zero Draft is empty. It cannot tell an older run from a newer one: give it
+// only what belongs to the active run.
 type Draft struct {
 	RunID   RunID
 	Step    int

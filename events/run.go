@@ -166,10 +166,10 @@ func (r *Run) Answer() string {
 	return string(b)
 }
 
-// settle derives Status from the rest; terminal states stay.
+// settle derives Status from the rest; a run that waits or is over stays so.
 func (r *Run) settle() {
 	switch {
-	case r.Status.Over() || r.StartedAt.IsZero():
+	case r.Status.Over() || r.Status == Queued:
 	case r.Stop != nil:
 		r.Status = Cancelling
 	case !r.Streaming && r.Count(CallAsking) > 0 && r.Count(CallRunning) == 0 && r.Count(CallWaiting) == 0:
@@ -214,18 +214,25 @@ func (c *Call) returned(e ToolReturned, at time.Time) {
 func (r *Run) clone() *Run {
 	k := *r
 	k.Steps = slices.Clone(r.Steps)
-	k.Calls = cloneAll(r.Calls)
+	for i := range k.Steps {
+		k.Steps[i].Calls = slices.Clone(k.Steps[i].Calls)
+	}
+	k.Calls = cloneCalls(r.Calls)
 	k.Stop, k.Error, k.Receipt, k.Rating = copyOf(r.Stop), copyOf(r.Error), copyOf(r.Receipt), copyOf(r.Rating)
+	if k.Receipt != nil {
+		k.Receipt.Ran, k.Receipt.NotRun = slices.Clone(k.Receipt.Ran), slices.Clone(k.Receipt.NotRun)
+	}
 	return &k
 }
 
-func cloneAll[T any](list []*T) []*T {
+func cloneCalls(list []*Call) []*Call {
 	if list == nil {
 		return nil
 	}
-	k := make([]*T, len(list))
-	for i, v := range list {
-		k[i] = copyOf(v)
+	k := make([]*Call, len(list))
+	for i, c := range list {
+		k[i] = copyOf(c)
+		k[i].Error = copyOf(c.Error)
 	}
 	return k
 }

@@ -18,7 +18,8 @@ const (
 
 // A Ref names one conversation of one person and is the only way to a subject:
 // its ids are checked, and the person enters subjects as a hash. Refs are
-// comparable; the zero Ref has no subjects.
+// comparable. A subject of the zero Ref, or with a token that is no id, is "",
+// which no NATS client publishes.
 type Ref struct {
 	user         UserID
 	conversation ConversationID
@@ -56,39 +57,56 @@ func (r Ref) Conversation() ConversationID { return r.conversation }
 // String returns the part that all subjects of this conversation share.
 func (r Ref) String() string { return r.path }
 
+func (r Ref) below(prefix string) string {
+	if r.path == "" {
+		return ""
+	}
+	return prefix + r.path
+}
+
 // Message is the subject of commands that may start or continue a run.
-func (r Ref) Message() string { return "in.msg." + r.path }
+func (r Ref) Message() string { return r.below("in.msg.") }
 
 // Control is the subject of commands that change or stop without a model call.
-func (r Ref) Control() string { return "in.ctl." + r.path }
+func (r Ref) Control() string { return r.below("in.ctl.") }
 
 // Result is the subject of answers to tool calls.
-func (r Ref) Result() string { return "in.res." + r.path }
+func (r Ref) Result() string { return r.below("in.res.") }
 
 // Log is the subject of the conversation's commits; literal, one per conversation.
-func (r Ref) Log() string { return "log." + r.path }
+func (r Ref) Log() string { return r.below("log.") }
 
 // Live is where NATS republishes commits once they are stored.
-func (r Ref) Live() string { return "live.log." + r.path }
+func (r Ref) Live() string { return r.below("live.log.") }
 
 // Delta carries the pieces of the answer that is being written.
-func (r Ref) Delta() string { return "delta." + r.path }
+func (r Ref) Delta() string { return r.below("delta.") }
 
 // Signal asks whoever streams to look at the log now.
-func (r Ref) Signal() string { return "signal." + r.path }
+func (r Ref) Signal() string { return r.below("signal.") }
 
 // Snapshot asks whoever streams for the text so far.
-func (r Ref) Snapshot() string { return "snapshot." + r.path }
+func (r Ref) Snapshot() string { return r.below("snapshot.") }
 
 // Work is the subject of tool calls for one tool server.
-func (r Ref) Work(server string) string { return "work." + server + "." + r.path }
+func (r Ref) Work(server string) string {
+	if !ValidID(server) {
+		return ""
+	}
+	return r.below("work." + server + ".")
+}
 
 // TimerAt is the subject on which the timer id is scheduled; scheduling it
 // again replaces it.
-func (r Ref) TimerAt(id string) string { return "timer.at." + r.path + "." + id }
+func (r Ref) TimerAt(id string) string {
+	if r.path == "" || !ValidID(id) {
+		return ""
+	}
+	return "timer.at." + r.path + "." + id
+}
 
 // TimerFired is where a due timer of the conversation arrives.
-func (r Ref) TimerFired() string { return "timer.fired." + r.path }
+func (r Ref) TimerFired() string { return r.below("timer.fired.") }
 
 // LiveOf matches the commits of all conversations of a person; for core
 // subscriptions only, never for a read of the log.
