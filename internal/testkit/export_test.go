@@ -14,3 +14,6 @@ func Hold() (shell int, root string, err error) {
 
 // AdminURL returns the superuser's URL.
 func AdminURL(s *PostgresServer) string { return s.url("postgres", rolePassword, "postgres") }
+
+// PoolerBackends is how many server connections a pooled database may have.
+const PoolerBackends = poolerBackends

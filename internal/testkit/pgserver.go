@@ -31,6 +31,8 @@ type PostgresServer struct {
 
 	mu  sync.Mutex
 	run *postgresRun
+
+	pooler *postgresRun // PgBouncer before it, if asked for; see pgbouncer.go
 }
 
 // StartPostgres starts a cluster for this test alone (about 0.2 s, most of it
@@ -67,8 +69,11 @@ func newPostgresServer(ctx context.Context) (*PostgresServer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := copyTree(cached, s.data(), account); err == nil {
+	if err = copyTree(cached, s.data(), account); err == nil {
 		err = s.start(ctx)
+	}
+	if err == nil {
+		err = s.startPooler(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, s.discard())
@@ -200,14 +205,14 @@ type postgresRun struct {
 // end means that nobody needs them any more. Only PostgreSQL keeps the log
 // pipe, so that its end is PostgreSQL's end.
 const supervisor = `
-dir=$1; shift
+dir=$1; stop=$2; shift 2
 "$@" 2>&1 &
 pid=$!
 exec >/dev/null 2>&1
 if read -r line; then
 	kill -INT $pid; wait $pid
 else
-	kill -QUIT $pid; wait $pid; rm -rf "$dir"
+	kill -$stop $pid; wait $pid; rm -rf "$dir"
 fi`
 
 func (s *PostgresServer) start(ctx context.Context) error {
@@ -216,7 +221,7 @@ func (s *PostgresServer) start(ctx context.Context) error {
 	if s.run != nil {
 		return errors.New("already running")
 	}
-	args := []string{"-c", supervisor, "sh", s.root, filepath.Join(s.bin.Dir, "postgres"), "-D", s.data()}
+	args := []string{filepath.Join(s.bin.Dir, "postgres"), "-D", s.data()}
 	for _, setting := range []string{
 		"listen_addresses=", "unix_socket_directories=" + s.socketDir(), "unix_socket_permissions=0700", "port=5432",
 		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=64MB", "shared_buffers=32MB",
@@ -225,38 +230,49 @@ func (s *PostgresServer) start(ctx context.Context) error {
 	} {
 		args = append(args, "-c", setting)
 	}
-	cmd := exec.Command("/bin/sh", args...)
-	cmd.Dir = s.root
+	run, err := supervise(ctx, s.account, s.root, s.root, "QUIT", "database system is ready to accept connections", args)
+	if err != nil {
+		return err
+	}
+	s.run = run
+	return nil
+}
+
+// supervise starts a server under the supervisor and waits until its log says
+// that it is ready. When this process goes away, the server gets the signal and
+// the directory is removed.
+func supervise(ctx context.Context, account embedded.Account, workdir, dir, signal, ready string, args []string) (*postgresRun, error) {
+	cmd := exec.Command("/bin/sh", append([]string{"-c", supervisor, "sh", dir, signal}, args...)...)
+	cmd.Dir = workdir
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "LC_ALL=C", "TZ=UTC"}
 	// Its own group: Ctrl-C in the terminal is for the tests, which then end it.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if s.account.Drop {
-		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(s.account.UID), Gid: uint32(s.account.GID)}
+	if account.Drop {
+		cmd.SysProcAttr.Credential = &syscall.Credential{Uid: uint32(account.UID), Gid: uint32(account.GID)}
 	}
 	stdin, err := cmd.StdinPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return err
+		return nil, err
 	}
-	run := &postgresRun{cmd: cmd, stdin: stdin, log: newLogTail()}
+	run := &postgresRun{cmd: cmd, stdin: stdin, log: newLogTail(ready)}
 	go run.log.read(stdout)
 	select {
 	case <-run.log.ready:
-		s.run = run
-		return nil
+		return run, nil
 	case <-run.log.ended:
 		err = fmt.Errorf("it ended at once: %s", run.log)
 	case <-ctx.Done():
 		err = fmt.Errorf("%w: %s", context.Cause(ctx), run.log)
 	}
 	fmt.Fprintln(stdin, "stop")
-	return errors.Join(err, run.wait())
+	return nil, errors.Join(err, run.wait())
 }
 
 // wait closes the pipe and waits for shell and server.
@@ -295,6 +311,7 @@ func (s *PostgresServer) discard() error {
 	ctx, cancel := context.WithTimeout(context.Background(), DefaultTimeout)
 	defer cancel()
 	s.databases.close(ctx)
+	s.stopPooler()
 	var err error
 	if running {
 		err = s.stop("", nil)
@@ -306,13 +323,14 @@ func (s *PostgresServer) discard() error {
 // has ended, and keeps the last lines for a message.
 type logTail struct {
 	ready, ended chan struct{}
+	readyText    string
 
 	mu   sync.Mutex
 	last []string
 }
 
-func newLogTail() *logTail {
-	return &logTail{ready: make(chan struct{}), ended: make(chan struct{})}
+func newLogTail(readyText string) *logTail {
+	return &logTail{ready: make(chan struct{}), ended: make(chan struct{}), readyText: readyText}
 }
 
 func (l *logTail) read(r io.Reader) {
@@ -332,7 +350,7 @@ func (l *logTail) read(r io.Reader) {
 			l.last = l.last[1:]
 		}
 		l.mu.Unlock()
-		if strings.Contains(line, "database system is ready to accept connections") {
+		if strings.Contains(line, l.readyText) {
 			ready()
 		}
 	}

@@ -22,7 +22,8 @@ import (
 type Database struct {
 	// Name is the database's name on its server.
 	Name string
-	// OwnerURL and AppURL are direct connection URLs.
+	// OwnerURL is a direct connection. AppURL is one too, unless
+	// PARLEY_TEST_PGBOUNCER puts a pooler before it.
 	OwnerURL, AppURL string
 }
 
@@ -56,12 +57,26 @@ func database(t testing.TB, empty bool) Database {
 // Owner returns a pool of the owner, closed with the test.
 func (d Database) Owner(t testing.TB) *pgxpool.Pool { t.Helper(); return pool(t, d.OwnerURL) }
 
-// App returns a pool of the app role, closed with the test.
-func (d Database) App(t testing.TB) *pgxpool.Pool { t.Helper(); return pool(t, d.AppURL) }
-
-func pool(t testing.TB, dsn string) *pgxpool.Pool {
+// App returns a pool of the app role, closed with the test. It speaks as every
+// pool of Parley does: without prepared statements, which a transaction-mode
+// pooler would lose.
+func (d Database) App(t testing.TB) *pgxpool.Pool {
 	t.Helper()
-	p, err := pgxpool.New(t.Context(), dsn)
+	return pool(t, d.AppURL, func(c *pgxpool.Config) {
+		c.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeCacheDescribe
+	})
+}
+
+func pool(t testing.TB, dsn string, configure ...func(*pgxpool.Config)) *pgxpool.Pool {
+	t.Helper()
+	config, err := pgxpool.ParseConfig(dsn)
+	if err != nil {
+		t.Fatalf("testkit: %v", err)
+	}
+	for _, f := range configure {
+		f(config)
+	}
+	p, err := pgxpool.NewWithConfig(t.Context(), config)
 	if err != nil {
 		t.Fatalf("testkit: %v", err)
 	}
@@ -103,6 +118,7 @@ type databases struct {
 	// url makes a URL of the server; admin, password and maintenance are what
 	// the administrator logs in with; template and prefix name databases.
 	url                          func(user, password, database string) string
+	pooled                       func(user, password, database string) string // nil: no pooler
 	admin, password, maintenance string
 	template, prefix             string
 
@@ -132,10 +148,14 @@ func (d *databases) create(ctx context.Context, empty bool) (Database, error) {
 			return Database{}, err
 		}
 	}
+	app := d.url
+	if d.pooled != nil {
+		app = d.pooled
+	}
 	return Database{
 		Name:     name,
 		OwnerURL: d.url(embedded.OwnerRole, rolePassword, name),
-		AppURL:   d.url(embedded.AppRole, rolePassword, name),
+		AppURL:   app(embedded.AppRole, rolePassword, name),
 	}, nil
 }
 
