@@ -232,3 +232,31 @@ func write(t *testing.T, file, content string) {
 		t.Fatal(err)
 	}
 }
+
+func TestModulesPhase(t *testing.T) {
+	t.Setenv("GOPROXY", "off") // hence not parallel
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "tools", "compose"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	const tidy = "module example.org/tidy\n\ngo 1.26.0\n"
+	write(t, filepath.Join(dir, "main.go"), "package main\n\nfunc main() {}\n")
+	write(t, filepath.Join(dir, "go.mod"), tidy)
+	write(t, filepath.Join(dir, "tools", "compose", "main.go"), "package main\n\nfunc main() {}\n")
+	write(t, filepath.Join(dir, "tools", "compose", "go.mod"), tidy)
+	check := func() result {
+		j := &job{env: env{ws: &workspace{root: dir}}, phase: phase{name: "modules", run: runModules}}
+		return execute(t.Context(), j, filepath.Join(t.TempDir(), "log"))
+	}
+	if r := check(); r.state != passed {
+		t.Errorf("tidy modules: %v %v %s", r.state, r.failures, r.reason)
+	}
+	write(t, filepath.Join(dir, "tools", "compose", "go.mod"), "module example.org/tidy\n\ngo 1.26.0\n\nrequire example.org/unused v0.0.0 // indirect\n\nreplace example.org/unused => ../..\n")
+	if r := check(); r.state != failed || !slices.Equal(names(r.failures), []string{"tools/compose/go.mod"}) {
+		t.Errorf("an unused requirement: %v %v %s", r.state, r.failures, r.reason)
+	}
+	write(t, filepath.Join(dir, "main.go"), "package main\n\nimport _ \"example.invalid/nowhere\"\n\nfunc main() {}\n")
+	if r := check(); r.state != notRun || !strings.Contains(r.reason, "example.invalid") {
+		t.Errorf("a module out of reach: %v %v %s", r.state, r.failures, r.reason)
+	}
+}

@@ -35,7 +35,7 @@ func runInstall(ctx context.Context, j *job) error {
 		fmt.Fprintln(j.log, "up to date")
 		return nil
 	}
-	if err := j.exec(ctx, command{dir: "frontend", args: []string{"npm", "ci", "--ignore-scripts"}}); err != nil {
+	if err := j.exec(ctx, command{dir: "frontend", args: []string{"npm", "ci", "--ignore-scripts", "--prefer-offline"}}); err != nil {
 		return err
 	}
 	return os.WriteFile(stamp, []byte(want), 0o644)
