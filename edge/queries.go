@@ -2,6 +2,7 @@ package edge
 
 import (
 	"context"
+	"time"
 
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
@@ -37,4 +38,12 @@ type Queries interface {
 	TaskHistory(ctx context.Context, u events.UserID, task int64, limit int, after string) (readmodel.Page[readmodel.TaskChange], error)
 	// Ping says why Postgres cannot be asked, or nil.
 	Ping(ctx context.Context) error
+}
+
+// queryPatience is how long the edge asks Postgres for what the log can answer
+// as well: an implementation may wait out an outage for much longer.
+const queryPatience = time.Second
+
+func patient(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, queryPatience)
 }
