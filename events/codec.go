@@ -87,7 +87,10 @@ func typeOf(raw jsontext.Value) (string, error) {
 }
 
 func encodeEvent(e Event) ([]byte, error) {
-	if u, ok := e.(Unknown); ok {
+	switch u := e.(type) {
+	case Unknown:
+		return u.Raw, nil
+	case *Unknown: // what package json passes for an element of a slice
 		return u.Raw, nil
 	}
 	return encodeTagged(e.EventType(), e)
