@@ -23,6 +23,9 @@ CREATE TABLE archive (
     PRIMARY KEY (user_id, conversation_id, n)
 );
 
+-- For trimming, which walks the archive in the log's order.
+CREATE INDEX archive_stream_seq ON archive (stream_seq);
+
 CREATE TABLE archive_payload (
     user_id         text COLLATE "C" NOT NULL,
     conversation_id text COLLATE "C" NOT NULL,
@@ -53,7 +56,8 @@ CREATE TABLE checkpoint (
     stream      text        PRIMARY KEY,
     incarnation timestamptz NOT NULL, -- when the stream was made
     seq         bigint      NOT NULL,
-    commit_id   text        NOT NULL DEFAULT '' -- of the message at seq, to notice a stream that went back
+    commit_id   text        NOT NULL DEFAULT '', -- of the message at seq, to notice a stream that went back
+    trimmed     bigint      NOT NULL DEFAULT 0 -- the stream is trimmed of what came before the commits up to here
 );
 
 -- Who records a stream at the moment. It spares a second recorder useless work;

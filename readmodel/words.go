@@ -1,0 +1,66 @@
+package readmodel
+
+import (
+	"slices"
+	"strings"
+	"unicode"
+
+	"golang.org/x/text/unicode/norm"
+)
+
+// Bounds of what is indexed for search, well below what a tsvector can hold
+// (1 MiB, 2,046 bytes a word).
+const (
+	searchedText  = 256 << 10
+	searchedWords = 20_000
+	wordRunes     = 64
+)
+
+// words splits text into what search compares: runs of letters and digits, in
+// lower case and without accents; each ideograph and kana by itself, because
+// nothing stands between them. Index and query use this one function, so what
+// counts as a word does not depend on the server's version or locale.
+func words(text string) []string {
+	var list []string
+	var word []rune
+	flush := func() {
+		if len(word) > 0 {
+			list = append(list, string(word[:min(len(word), wordRunes)]))
+			word = word[:0]
+		}
+	}
+	if len(text) > searchedText {
+		text = strings.ToValidUTF8(text[:searchedText], "")
+	}
+	for _, r := range norm.NFKD.String(text) {
+		switch {
+		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai) && unicode.IsLetter(r):
+			flush()
+			list = append(list, string(r))
+		case unicode.IsLetter(r), unicode.IsNumber(r):
+			word = append(word, unicode.ToLower(r))
+		case unicode.Is(unicode.Mn, r): // an accent: neither part of a word nor its end
+		default:
+			flush()
+		}
+	}
+	flush()
+	slices.Sort(list)
+	list = slices.Compact(list)
+	return list[:min(len(list), searchedWords)]
+}
+
+// wordQuery returns the tsquery that finds texts with a word that begins with
+// each word of text; ok is false if text has no word at all.
+func wordQuery(text string) (query string, ok bool) {
+	list := words(text)
+	for i, w := range list {
+		list[i] = "'" + w + "':*" // letters and digits only: nothing to quote
+	}
+	return strings.Join(list, " & "), len(list) > 0
+}
+
+// storable returns s as a Postgres text can hold it: without U+0000, as UTF-8.
+func storable(s string) string {
+	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\ufffd")
+}
