@@ -21,7 +21,9 @@ func TestMain(m *testing.M) { testkit.Main(m) }
 // noArchive is the archive of a log that nobody trims.
 type noArchive struct{}
 
-func (noArchive) Commits(context.Context, events.Ref, uint64, uint64) ([][]byte, error) { return nil, nil }
+func (noArchive) Commits(context.Context, events.Ref, uint64, uint64) ([][]byte, error) {
+	return nil, nil
+}
 
 // A bench is a log with workers on it.
 type bench struct {
