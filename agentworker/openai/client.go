@@ -76,8 +76,7 @@ func New(o Options) (*Client, error) {
 	config := api.DefaultConfig(o.APIKey)
 	config.BaseURL = o.BaseURL
 	config.HTTPClient = &http.Client{
-		Transport: &guard{next: o.Transport, firstByte: o.FirstByte, idle: o.Idle},
-		// A redirect would carry the key and the conversation to another host.
+		Transport:     &guard{next: o.Transport, firstByte: o.FirstByte, idle: o.Idle},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	// Keep-alive comments count as empty messages; the guard bounds the body instead.

@@ -20,6 +20,8 @@ const (
 var (
 	errTooLong = errors.New("response over its bound")
 	errSilent  = errors.New("no byte within the time allowed")
+	// A redirect would carry the key and the conversation to another host.
+	errRedirect = errors.New("the model server answers with a redirect")
 )
 
 // A response is what go-openai's errors leave out. It travels in the request's context.
@@ -71,6 +73,12 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		return nil, err
 	}
 	note.status = res.StatusCode
+	if res.StatusCode >= 300 && res.StatusCode < 400 {
+		// go-openai would read a redirect's body as a stream.
+		silence.Stop()
+		cancel(nil)
+		return nil, errors.Join(errRedirect, res.Body.Close())
+	}
 	note.retryAfter = retryAfter(res.Header.Get("Retry-After"), time.Now())
 	res.Body = &body{ReadCloser: res.Body, note: note, silence: silence, idle: g.idle, cancel: cancel}
 	return res, nil
