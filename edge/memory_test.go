@@ -1,0 +1,172 @@
+package edge
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/readmodel"
+)
+
+// memory implements Queries over the commits that it hears: a recorder and its
+// database in one map. It can be taken down.
+type memory struct {
+	mu    sync.Mutex
+	down  bool
+	convs map[events.Ref]*events.Conversation
+	raw   map[events.Ref][][]byte
+}
+
+func newMemory(t testing.TB, nc *nats.Conn) *memory {
+	m := &memory{convs: map[events.Ref]*events.Conversation{}, raw: map[events.Ref][][]byte{}}
+	sub, err := nc.Subscribe("live.log.>", func(msg *nats.Msg) { m.record(t, msg.Data) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := nc.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sub.Unsubscribe() })
+	return m
+}
+
+func (m *memory) record(t testing.TB, raw []byte) {
+	c, err := events.DecodeCommit(raw)
+	if err != nil {
+		t.Errorf("memory: %v", err)
+		return
+	}
+	r := must(c.Ref())
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.convs[r] == nil {
+		m.convs[r] = events.NewConversation(r)
+	}
+	if m.convs[r].Apply(c) == nil {
+		m.raw[r] = append(m.raw[r], raw)
+	}
+}
+
+func (m *memory) setDown(down bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.down = down
+}
+
+var errDown = errors.New("database is down")
+
+// read calls f with the lock held, unless the database is down.
+func (m *memory) read(f func() error) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.down {
+		return errDown
+	}
+	return f()
+}
+
+func (m *memory) Commits(_ context.Context, r events.Ref, after, before uint64) (list [][]byte, err error) {
+	return list, m.read(func() error {
+		all := m.raw[r]
+		list = slices.Clone(all[min(after, uint64(len(all))):min(before-1, uint64(len(all)))])
+		return nil
+	})
+}
+
+func (m *memory) Conversations(_ context.Context, u events.UserID, q readmodel.ConversationsQuery) (page readmodel.Page[readmodel.Summary], err error) {
+	return page, m.read(func() error {
+		if q.After != "" {
+			return readmodel.ErrCursor
+		}
+		for r, c := range m.convs {
+			if r.User() == u && r.Conversation() != events.Home && !c.Deleted && strings.Contains(c.Title+lastText(c), q.Text) {
+				page.Data = append(page.Data, summarize(c))
+			}
+		}
+		slices.SortFunc(page.Data, func(a, b readmodel.Summary) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
+		page.HasMore = len(page.Data) > q.Limit
+		page.Data = page.Data[:min(q.Limit, len(page.Data))]
+		return nil
+	})
+}
+
+func (m *memory) conv(r events.Ref) (*events.Conversation, error) {
+	if c := m.convs[r]; c != nil {
+		return c, nil
+	}
+	return nil, readmodel.ErrNotFound
+}
+
+func (m *memory) Summary(_ context.Context, r events.Ref) (s readmodel.Summary, err error) {
+	return s, m.read(func() error {
+		c, err := m.conv(r)
+		if err == nil {
+			s = summarize(c)
+		}
+		return err
+	})
+}
+
+func (m *memory) Base(_ context.Context, r events.Ref, limit int, before events.RunID) (base *events.Conversation, err error) {
+	return base, m.read(func() error {
+		c, err := m.conv(r)
+		if err != nil {
+			return err
+		}
+		if before == "" {
+			base = c.Base(limit)
+			return nil
+		}
+		return errDown // older pages come from the log in these tests
+	})
+}
+
+func (m *memory) ConversationOfRun(_ context.Context, u events.UserID, run events.RunID) (id events.ConversationID, err error) {
+	return id, m.read(func() error {
+		for r, c := range m.convs {
+			if r.User() == u && c.Run(run) != nil {
+				id = r.Conversation()
+				return nil
+			}
+		}
+		return readmodel.ErrNotFound
+	})
+}
+
+func (m *memory) ConversationOfMessage(_ context.Context, u events.UserID, message events.MessageID) (id events.ConversationID, err error) {
+	return id, m.read(func() error {
+		for r, c := range m.convs {
+			if r.User() == u && c.Run(events.RunIDFor(u, r.Conversation(), message)) != nil {
+				id = r.Conversation()
+				return nil
+			}
+		}
+		return readmodel.ErrNotFound
+	})
+}
+
+func (m *memory) Tasks(_ context.Context, u events.UserID, _ readmodel.TasksQuery) (page readmodel.TaskPage, err error) {
+	return page, m.read(func() error {
+		page.Data = []readmodel.Task{{TaskID: 1, Title: "of " + string(u), Status: "open", TaskRev: 1}}
+		page.TaskRev = 1
+		return nil
+	})
+}
+
+func (m *memory) TaskHistory(_ context.Context, _ events.UserID, task int64, _ int, _ string) (page readmodel.Page[readmodel.TaskChange], err error) {
+	return page, m.read(func() error {
+		if task != 1 {
+			return readmodel.ErrNotFound
+		}
+		page.Data = []readmodel.TaskChange{{TaskRev: 1, Tool: "add_task", By: events.ByUser, Task: []byte(`{"task_id":1}`)}}
+		return nil
+	})
+}
+
+func (m *memory) Ping(context.Context) error { return m.read(func() error { return nil }) }
