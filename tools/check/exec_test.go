@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
 	"os"
 	"os/exec"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 func shellJob(t *testing.T) (*job, *bytes.Buffer) {
@@ -44,38 +46,29 @@ func TestExecEndsTheWholeGroup(t *testing.T) {
 	t.Parallel()
 	j, _ := shellJob(t)
 	ctx, cancel := context.WithCancel(t.Context())
-	pids := make(chan string, 1)
+	defer cancel()
+	fifo := j.ws.path("held")
+	if err := syscall.Mkfifo(fifo, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	errs := make(chan error, 1)
-	go func() {
-		errs <- j.exec(ctx, command{
-			args: []string{"sh", "-c", `sleep 600 & echo $!; wait`},
-			out:  writerFunc(func(p []byte) (int, error) { pids <- strings.TrimSpace(string(p)); return len(p), nil }),
-		})
-	}()
-	pid, err := strconv.Atoi(<-pids)
+	go func() { errs <- j.exec(ctx, command{args: []string{"sh", "-c", "sleep 600 >held & wait"}}) }()
+	held, err := os.Open(fifo) // returns when the grandchild has opened it
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer held.Close()
 	cancel()
 	if err := <-errs; err == nil {
 		t.Error("a command that was stopped reports no error")
 	}
-	if alive(pid) {
-		t.Errorf("the grandchild %d is still alive", pid)
+	// The end of the file is the end of the last process that holds it.
+	if err := held.SetReadDeadline(time.Now().Add(10 * time.Second)); err != nil {
+		t.Fatal(err)
 	}
-}
-
-// alive looks through zombies, which nobody may be there to reap.
-func alive(pid int) bool {
-	if errors.Is(syscall.Kill(pid, 0), syscall.ESRCH) {
-		return false
+	if _, err := held.Read(make([]byte, 1)); err != io.EOF {
+		t.Errorf("the grandchild is still alive: %v", err)
 	}
-	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
-	if err != nil {
-		return false
-	}
-	after := stat[bytes.LastIndexByte(stat, ')')+1:]
-	return !bytes.HasPrefix(after, []byte(" Z"))
 }
 
 func TestCleanEnv(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -139,28 +140,42 @@ func TestWorkspaceIsLocked(t *testing.T) {
 	}
 }
 
-func TestInstallStamp(t *testing.T) {
+// What was installed from this very lock file is not installed again; anything
+// else is, and leaves no stamp if it fails.
+func TestInstallPhase(t *testing.T) {
 	t.Parallel()
+	if _, err := exec.LookPath("node"); err != nil {
+		t.Fatal(err)
+	}
 	dir := t.TempDir()
-	write(t, filepath.Join(dir, "package.json"), "{}")
-	write(t, filepath.Join(dir, "package-lock.json"), "{}")
-	stamp := func(version string) string {
-		s, err := installStamp(dir, version)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return s
+	modules := filepath.Join(dir, "frontend", "node_modules")
+	if err := os.MkdirAll(modules, 0o700); err != nil {
+		t.Fatal(err)
 	}
-	first := stamp("v20.1.0")
-	if stamp("v20.1.0") != first {
-		t.Error("the stamp of the same files differs")
+	lock := filepath.Join(dir, "frontend", "package-lock.json")
+	stamp := filepath.Join(modules, stampName)
+	install := func() result {
+		j := &job{env: env{ws: &workspace{root: dir}}, phase: phase{name: "install", run: runInstall}}
+		return execute(t.Context(), j, filepath.Join(t.TempDir(), "log"))
 	}
-	if stamp("v22.0.0") == first {
-		t.Error("another Node gives the same stamp")
+	if r := install(); r.state != failed {
+		t.Errorf("no lock file: %v", r.state)
 	}
-	write(t, filepath.Join(dir, "package-lock.json"), `{"x":1}`)
-	if stamp("v20.1.0") == first {
-		t.Error("another lock file gives the same stamp")
+	write(t, lock, "no lock file at all")
+	want, err := installStamp(filepath.Dir(lock))
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, stamp, want)
+	if r := install(); r.state != passed {
+		t.Errorf("up to date: %v %v", r.state, r.failures)
+	}
+	write(t, lock, "no lock file at all, and changed")
+	if r := install(); r.state != failed || !strings.Contains(r.failures[0].detail, "npm ci") {
+		t.Errorf("a changed lock file that npm cannot read: %v %v", r.state, r.failures)
+	}
+	if b, err := os.ReadFile(stamp); err == nil && string(b) != want {
+		t.Errorf("the failed installation left the stamp %q", b)
 	}
 }
 

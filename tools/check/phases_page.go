@@ -9,26 +9,22 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"runtime"
 )
 
 // stampName lies inside node_modules, so that whatever removes those also
-// removes the claim that they are up to date.
-const stampName = ".parley-installed"
+// removes the claim that they are up to date. parley dev reads and writes the same
+// stamp: the hash of the lock file.
+const stampName = ".stamp"
 
-// runInstall installs the page's packages when the lock file, the platform or
-// Node changed. Their install scripts never run.
+// runInstall installs the page's packages when the lock file changed. Their
+// install scripts never run.
 func runInstall(ctx context.Context, j *job) error {
-	if _, err := os.Stat(j.ws.path("frontend", "package-lock.json")); err != nil {
+	want, err := installStamp(j.ws.path("frontend"))
+	if err != nil {
 		return err
 	}
-	version, err := j.output(ctx, command{args: []string{"node", "--version"}})
-	if err != nil {
+	if _, err := j.output(ctx, command{args: []string{"node", "--version"}}); err != nil {
 		return unavailable{fmt.Sprintf("Node 20 or newer is needed for the page (%v)", err)}
-	}
-	want, err := installStamp(j.ws.path("frontend"), version)
-	if err != nil {
-		return err
 	}
 	stamp := j.ws.path("frontend", "node_modules", stampName)
 	if have, err := os.ReadFile(stamp); err == nil && string(have) == want {
@@ -41,19 +37,14 @@ func runInstall(ctx context.Context, j *job) error {
 	return os.WriteFile(stamp, []byte(want), 0o644)
 }
 
-// installStamp names what an installation depends on.
-func installStamp(dir, nodeVersion string) (string, error) {
-	h := sha256.New()
-	fmt.Fprintf(h, "%s/%s %s", runtime.GOOS, runtime.GOARCH, nodeVersion)
-	for _, f := range []string{"package.json", "package-lock.json"} {
-		b, err := os.ReadFile(filepath.Join(dir, f))
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintf(h, "%s %d\n", f, len(b))
-		h.Write(b)
+// installStamp names what an installation in dir was made from.
+func installStamp(dir string) (string, error) {
+	b, err := os.ReadFile(filepath.Join(dir, "package-lock.json"))
+	if err != nil {
+		return "", err
 	}
-	return hex.EncodeToString(h.Sum(nil)) + "\n", nil
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:]), nil
 }
 
 // npm is a phase of one script of the page's package.json.
