@@ -68,7 +68,9 @@ export default tseslint.config(
     // Only env.ts knows the bundler; everything else runs in Jest as it is.
     files: ['src/**/*.{ts,tsx}'],
     ignores: ['src/env.ts'],
-    rules: { 'no-restricted-syntax': ['error', { selector: 'MetaProperty', message: 'import.meta belongs in env.ts' }] },
+    rules: {
+      'no-restricted-syntax': ['error', { selector: 'MetaProperty', message: 'import.meta belongs in env.ts' }],
+    },
   },
   {
     files: ['**/*.test.{ts,tsx}', 'test/**/*.{ts,tsx}'],

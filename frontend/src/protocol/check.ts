@@ -3,7 +3,7 @@
 // fields are only ever added.
 
 export class Malformed extends Error {
-  override readonly name = "Malformed";
+  override readonly name = 'Malformed';
 }
 
 export type Check<T> = (value: unknown, path: string) => T;
@@ -12,17 +12,15 @@ function fail(path: string, want: string): never {
   throw new Malformed(`${path}: expected ${want}`);
 }
 
-export const string: Check<string> = (v, path) => (typeof v === "string" ? v : fail(path, "text"));
+export const string: Check<string> = (v, path) => (typeof v === 'string' ? v : fail(path, 'text'));
 
-export const boolean: Check<boolean> = (v, path) =>
-  typeof v === "boolean" ? v : fail(path, "true or false");
+export const boolean: Check<boolean> = (v, path) => (typeof v === 'boolean' ? v : fail(path, 'true or false'));
 
-export const number: Check<number> = (v, path) =>
-  typeof v === "number" ? v : fail(path, "a number");
+export const number: Check<number> = (v, path) => (typeof v === 'number' ? v : fail(path, 'a number'));
 
 /** A count: n, offsets, revisions. */
 export const count: Check<number> = (v, path) =>
-  typeof v === "number" && Number.isSafeInteger(v) && v >= 0 ? v : fail(path, "a count");
+  typeof v === 'number' && Number.isSafeInteger(v) && v >= 0 ? v : fail(path, 'a count');
 
 export const any: Check<unknown> = (v) => v;
 
@@ -32,19 +30,18 @@ export const nullable =
     v === null ? null : check(v, path);
 
 export function oneOf<T extends string>(...values: readonly T[]): Check<T> {
-  return (v, path) =>
-    (values as readonly unknown[]).includes(v) ? (v as T) : fail(path, values.join(" or "));
+  return (v, path) => ((values as readonly unknown[]).includes(v) ? (v as T) : fail(path, values.join(' or ')));
 }
 
 export function list<T>(check: Check<T>): Check<T[]> {
   return (v, path) => {
-    if (!Array.isArray(v)) fail(path, "a list");
+    if (!Array.isArray(v)) fail(path, 'a list');
     v.forEach((item, i) => check(item, `${path}[${i}]`));
     return v as T[];
   };
 }
 
-const optionalMark = Symbol("optional");
+const optionalMark = Symbol('optional');
 type Optional<T> = Check<T> & { readonly [optionalMark]: true };
 
 /** A member that may be absent. */
@@ -66,7 +63,7 @@ export function object<S extends Shape>(shape: S): Check<Members<S>> {
     for (const [name, check] of members) {
       const value = o[name];
       if (value === undefined) {
-        if (!(optionalMark in check)) fail(`${path}.${name}`, "a value");
+        if (!(optionalMark in check)) fail(`${path}.${name}`, 'a value');
       } else {
         check(value, `${path}.${name}`);
       }
@@ -76,6 +73,4 @@ export function object<S extends Shape>(shape: S): Check<Members<S>> {
 }
 
 export const record: Check<Record<string, unknown>> = (v, path) =>
-  typeof v === "object" && v !== null && !Array.isArray(v)
-    ? (v as Record<string, unknown>)
-    : fail(path, "an object");
+  typeof v === 'object' && v !== null && !Array.isArray(v) ? (v as Record<string, unknown>) : fail(path, 'an object');

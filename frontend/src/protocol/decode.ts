@@ -1,39 +1,22 @@
 // Strict decoding of what the server sends. A frame that is not what it should be
 // is an error the caller counts and answers with a resume, never half a state.
-import * as is from "./check";
-import type { Check } from "./check";
-import type {
-  CommitPage,
-  Config,
-  Page,
-  ServerFrame,
-  Summary,
-  Task,
-  TaskChange,
-  TaskPage,
-} from "./frames";
-import type { Commit, Conversation, Event } from "./types.gen";
+import * as is from './check';
+import type { Check } from './check';
+import type { CommitPage, Config, Page, ServerFrame, Summary, Task, TaskChange, TaskPage } from './frames';
+import type { Commit, Conversation, Event } from './types.gen';
 
-const status = is.oneOf(
-  "queued",
-  "in_progress",
-  "requires_action",
-  "cancelling",
-  "completed",
-  "failed",
-  "cancelled",
-);
+const status = is.oneOf('queued', 'in_progress', 'requires_action', 'cancelling', 'completed', 'failed', 'cancelled');
 const conversationStatus = is.oneOf(
-  "idle",
-  "queued",
-  "in_progress",
-  "requires_action",
-  "cancelling",
-  "completed",
-  "failed",
-  "cancelled",
+  'idle',
+  'queued',
+  'in_progress',
+  'requires_action',
+  'cancelling',
+  'completed',
+  'failed',
+  'cancelled',
 );
-const by = is.oneOf("user", "model", "system");
+const by = is.oneOf('user', 'model', 'system');
 const usage = is.object({
   input_tokens: is.number,
   output_tokens: is.number,
@@ -50,8 +33,8 @@ const receipt = is.object({
 const run = { run_id: is.string };
 const call = { call_id: is.string, run_id: is.optional(is.string) };
 
-const eventShapes: { readonly [T in Event["type"]]: Check<unknown> } = {
-  "message.accepted": is.object({
+const eventShapes: Readonly<Record<Event['type'], Check<unknown>>> = {
+  'message.accepted': is.object({
     ...run,
     message_id: is.string,
     parent_id: is.optional(is.string),
@@ -60,31 +43,29 @@ const eventShapes: { readonly [T in Event["type"]]: Check<unknown> } = {
     timezone: is.optional(is.string),
     regenerates: is.optional(is.string),
   }),
-  "run.started": is.object({
+  'run.started': is.object({
     ...run,
     message_id: is.string,
     model: is.string,
     deadline: is.string,
   }),
-  "step.started": is.object({
+  'step.started': is.object({
     ...run,
     step: is.number,
     attempt: is.number,
     lease,
     worker: is.string,
   }),
-  "step.completed": is.object({
+  'step.completed': is.object({
     ...run,
     step: is.number,
     attempt: is.number,
     text: is.string,
-    tool_calls: is.optional(
-      is.list(is.object({ call_id: is.string, name: is.string, arguments: is.any })),
-    ),
+    tool_calls: is.optional(is.list(is.object({ call_id: is.string, name: is.string, arguments: is.any }))),
     usage,
     finish_reason: is.string,
   }),
-  "tool.called": is.object({
+  'tool.called': is.object({
     ...call,
     server: is.string,
     name: is.string,
@@ -92,8 +73,8 @@ const eventShapes: { readonly [T in Event["type"]]: Check<unknown> } = {
     by,
     deadline: is.string,
   }),
-  "approval.requested": is.object({ ...run, call_id: is.string, expires_at: is.string }),
-  "approval.answered": is.object({
+  'approval.requested': is.object({ ...run, call_id: is.string, expires_at: is.string }),
+  'approval.answered': is.object({
     ...run,
     call_id: is.string,
     decision: is.string,
@@ -101,7 +82,7 @@ const eventShapes: { readonly [T in Event["type"]]: Check<unknown> } = {
     by,
     deadline: is.optional(is.string),
   }),
-  "tool.returned": is.object({
+  'tool.returned': is.object({
     ...call,
     ok: is.boolean,
     result: is.optional(is.any),
@@ -110,18 +91,18 @@ const eventShapes: { readonly [T in Event["type"]]: Check<unknown> } = {
     late: is.optional(is.boolean),
     truncated: is.optional(is.boolean),
   }),
-  "run.cancel_requested": is.object({ ...run, by, why: is.oneOf("user", "deadline", "poison") }),
-  "run.completed": is.object({ ...run, usage }),
-  "run.failed": is.object({ ...run, code: is.string, message: is.string, usage, receipt }),
-  "run.cancelled": is.object({ ...run, usage, receipt }),
-  "conversation.renamed": is.object({ title: is.string, by }),
-  "conversation.pinned": is.object({ pinned: is.boolean }),
-  "conversation.read": is.object({ read_n: is.count }),
-  "conversation.deleted": is.record,
-  "conversation.restored": is.record,
-  "message.rated": is.object({
+  'run.cancel_requested': is.object({ ...run, by, why: is.oneOf('user', 'deadline', 'poison') }),
+  'run.completed': is.object({ ...run, usage }),
+  'run.failed': is.object({ ...run, code: is.string, message: is.string, usage, receipt }),
+  'run.cancelled': is.object({ ...run, usage, receipt }),
+  'conversation.renamed': is.object({ title: is.string, by }),
+  'conversation.pinned': is.object({ pinned: is.boolean }),
+  'conversation.read': is.object({ read_n: is.count }),
+  'conversation.deleted': is.record,
+  'conversation.restored': is.record,
+  'message.rated': is.object({
     ...run,
-    rating: is.oneOf("up", "down", "none"),
+    rating: is.oneOf('up', 'down', 'none'),
     reason: is.optional(is.string),
   }),
 };
@@ -129,7 +110,7 @@ const eventShapes: { readonly [T in Event["type"]]: Check<unknown> } = {
 const event: Check<Event> = (v, path) => {
   const { type } = is.object({ type: is.string })(v, path);
   // An event of a type that came later is kept as it is; the fold counts it.
-  if (Object.hasOwn(eventShapes, type)) eventShapes[type as Event["type"]](v, `${path}.${type}`);
+  if (Object.hasOwn(eventShapes, type)) eventShapes[type as Event['type']](v, `${path}.${type}`);
   return v as Event;
 };
 
@@ -146,7 +127,7 @@ const commit: Check<Commit> = (v, path) => {
     events: is.list(event),
   })(v, path);
   if (c.v !== 1) throw new is.Malformed(`${path}: version ${c.v}`);
-  if (c.n === 0 || c.commit_id === "" || c.events.length === 0) {
+  if (c.n === 0 || c.commit_id === '' || c.events.length === 0) {
     throw new is.Malformed(`${path}: no n, commit id or events`);
   }
   return c as Commit;
@@ -158,7 +139,7 @@ const callShape = is.object({
   name: is.string,
   arguments: is.any,
   by,
-  status: is.oneOf("waiting", "asking", "running", "done", "failed", "denied", "stopped"),
+  status: is.oneOf('waiting', 'asking', 'running', 'done', 'failed', 'denied', 'stopped'),
   called_at: is.optional(is.string),
   returned_at: is.optional(is.string),
   result: is.optional(is.any),
@@ -189,9 +170,7 @@ const conversation: Check<Conversation> = (v, path) =>
         attempt: is.optional(is.number),
         streaming: is.optional(is.boolean),
         steps: is.optional(
-          is.list(
-            is.object({ step: is.number, text: is.string, calls: is.optional(is.list(is.string)) }),
-          ),
+          is.list(is.object({ step: is.number, text: is.string, calls: is.optional(is.list(is.string)) })),
         ),
         calls: is.optional(is.list(callShape)),
         error: is.optional(toolError),
@@ -209,7 +188,7 @@ const task: Check<Task> = is.object({
   title: is.string,
   description: is.string,
   due_on: is.nullable(is.string),
-  status: is.oneOf("open", "completed"),
+  status: is.oneOf('open', 'completed'),
   deleted: is.boolean,
   created_at: is.string,
   updated_at: is.string,
@@ -227,7 +206,7 @@ const summary: Check<Summary> = is.object({
   status: conversationStatus,
   created_at: is.string,
   updated_at: is.string,
-  last_text: is.string,
+  last_text: is.optional(is.string),
   deleted: is.optional(is.boolean),
 });
 
@@ -241,7 +220,7 @@ const id = { id: is.string };
 const of = { conversation_id: is.string };
 const piece = { ...of, ...run, step: is.count, attempt: is.count, text: is.string };
 
-const frameShapes: { readonly [T in ServerFrame["type"]]: Check<unknown> } = {
+const frameShapes: Readonly<Record<ServerFrame['type'], Check<unknown>>> = {
   connected: is.object({
     user_id: is.string,
     model,
@@ -249,11 +228,17 @@ const frameShapes: { readonly [T in ServerFrame["type"]]: Check<unknown> } = {
     server_version: is.string,
     expires_at: is.string,
   }),
-  commit: is.object({ ...of, n: is.count, commit }),
+  commit: (v, path) => {
+    const f = is.object({ ...of, n: is.count, commit })(v, path);
+    if (f.n !== f.commit.n || f.conversation_id !== f.commit.conversation_id) {
+      throw new is.Malformed(`${path}: the frame names another commit than it carries`);
+    }
+    return f;
+  },
   live: is.object({ ...of, n: is.count }),
   delta: is.object({ ...piece, offset: is.count }),
   snapshot: is.object(piece),
-  accepted: is.object({ ...id, ...of }),
+  accepted: is.object({ ...id, ...of, run_id: is.optional(is.string) }),
   conversation: is.object({
     ...of,
     title: is.string,
@@ -271,11 +256,12 @@ const frameShapes: { readonly [T in ServerFrame["type"]]: Check<unknown> } = {
     ok: is.boolean,
     result: is.optional(is.any),
     error: is.optional(toolError),
-    duration_ms: is.number,
+    duration_ms: is.optional(is.number),
   }),
-  done: is.object({ ...id, n: is.count }),
+  done: is.object({ ...id, n: is.optional(is.count) }),
   error: is.object({
     id: is.optional(is.string),
+    conversation_id: is.optional(is.string),
     code: is.string,
     message: is.string,
     retry_after: is.optional(is.number),
@@ -289,11 +275,11 @@ export function decodeFrame(text: string): ServerFrame | undefined {
   try {
     value = JSON.parse(text);
   } catch {
-    throw new is.Malformed("frame: not JSON");
+    throw new is.Malformed('frame: not JSON');
   }
-  const { type } = is.object({ type: is.string })(value, "frame");
+  const { type } = is.object({ type: is.string })(value, 'frame');
   if (!Object.hasOwn(frameShapes, type)) return undefined;
-  frameShapes[type as ServerFrame["type"]](value, type);
+  frameShapes[type as ServerFrame['type']](value, type);
   return value as ServerFrame;
 }
 
@@ -302,11 +288,11 @@ const at =
   (value: unknown): T =>
     check(value, path);
 
-export const decodeCommit = at(commit, "commit");
-export const decodeConversation = at(conversation, "conversation");
-export const decodeSummary = at(summary, "summary");
-export const decodeSummaries = at(page(summary), "conversations");
-export const decodeTask = at(task, "task");
+export const decodeCommit = at(commit, 'commit');
+export const decodeConversation = at(conversation, 'conversation');
+export const decodeSummary = at(summary, 'summary');
+export const decodeSummaries = at(page(summary), 'conversations');
+export const decodeTask = at(task, 'task');
 export const decodeTasks = at<TaskPage>(
   is.object({
     data: is.list(task),
@@ -314,7 +300,7 @@ export const decodeTasks = at<TaskPage>(
     after: is.optional(is.string),
     task_rev: is.count,
   }),
-  "tasks",
+  'tasks',
 );
 export const decodeTaskHistory = at<Page<TaskChange>>(
   page(
@@ -329,22 +315,22 @@ export const decodeTaskHistory = at<Page<TaskChange>>(
       task,
     }),
   ),
-  "history",
+  'history',
 );
 export const decodeCommits = at<CommitPage>(
   is.object({ data: is.list(commit), has_more: is.boolean, after: is.count }),
-  "events",
+  'events',
 );
 export const decodeConfig = at<Config>(
   is.object({
     server_version: is.string,
-    auth: is.object({ mode: is.oneOf("dev", "jwt") }),
+    auth: is.object({ mode: is.oneOf('dev', 'jwt') }),
     model,
     limits,
   }),
-  "config",
+  'config',
 );
-export const decodeToken = at(is.object({ token: is.string, expires_at: is.string }), "token");
+export const decodeToken = at(is.object({ token: is.string, expires_at: is.string }), 'token');
 export const decodeError = at(
   is.object({
     error: is.object({
@@ -353,13 +339,13 @@ export const decodeError = at(
       request_id: is.optional(is.string),
     }),
   }),
-  "error",
+  'error',
 );
 
 /** The task row in the result of a tool that wrote one. */
 export function taskOf(result: unknown): Task | undefined {
   try {
-    return is.object({ task })(result, "result").task;
+    return is.object({ task })(result, 'result').task;
   } catch {
     return undefined;
   }
@@ -368,7 +354,7 @@ export function taskOf(result: unknown): Task | undefined {
 /** The rows in the result of list_tasks. */
 export function tasksOf(result: unknown): readonly Task[] | undefined {
   try {
-    return is.object({ tasks: is.list(task) })(result, "result").tasks;
+    return is.object({ tasks: is.list(task) })(result, 'result').tasks;
   } catch {
     return undefined;
   }

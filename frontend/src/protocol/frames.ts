@@ -1,7 +1,7 @@
 // The frames of the WebSocket and the bodies of the HTTP calls, as DESIGN §8
 // gives them. Events, commits and the state of a conversation are generated from
 // Go's types, see types.gen.ts.
-import type { Commit, Conversation, Delta, Snapshot, Status, ToolError } from "./types.gen";
+import type { Commit, Delta, Snapshot, Status, ToolError } from './types.gen';
 
 /** A task as a tool result, a frame or a list carries it. The highest rev is the newest. */
 export interface Task {
@@ -9,7 +9,7 @@ export interface Task {
   readonly title: string;
   readonly description: string;
   readonly due_on: string | null;
-  readonly status: "open" | "completed";
+  readonly status: 'open' | 'completed';
   readonly deleted: boolean;
   readonly created_at: string;
   readonly updated_at: string;
@@ -17,7 +17,7 @@ export interface Task {
   readonly task_rev: number;
 }
 
-export type ConversationStatus = "idle" | Status;
+export type ConversationStatus = 'idle' | Status;
 
 export interface Summary {
   readonly conversation_id: string;
@@ -29,7 +29,7 @@ export interface Summary {
   readonly status: ConversationStatus;
   readonly created_at: string;
   readonly updated_at: string;
-  readonly last_text: string;
+  readonly last_text?: string;
   readonly deleted?: boolean;
 }
 
@@ -45,7 +45,7 @@ export interface Limits {
 
 export interface Config {
   readonly server_version: string;
-  readonly auth: { readonly mode: "dev" | "jwt" };
+  readonly auth: { readonly mode: 'dev' | 'jwt' };
   readonly model: Model;
   readonly limits: Limits;
 }
@@ -79,7 +79,7 @@ export interface TaskChange {
 
 export type ServerFrame =
   | {
-      readonly type: "connected";
+      readonly type: 'connected';
       readonly user_id: string;
       readonly model: Model;
       readonly limits: Limits;
@@ -87,17 +87,17 @@ export type ServerFrame =
       readonly expires_at: string;
     }
   | {
-      readonly type: "commit";
+      readonly type: 'commit';
       readonly conversation_id: string;
       readonly n: number;
       readonly commit: Commit;
     }
-  | { readonly type: "live"; readonly conversation_id: string; readonly n: number }
+  | { readonly type: 'live'; readonly conversation_id: string; readonly n: number }
   | Delta
   | Snapshot
-  | { readonly type: "accepted"; readonly id: string; readonly conversation_id: string }
+  | { readonly type: 'accepted'; readonly id: string; readonly conversation_id: string; readonly run_id?: string }
   | {
-      readonly type: "conversation";
+      readonly type: 'conversation';
       readonly conversation_id: string;
       readonly title: string;
       readonly n: number;
@@ -106,25 +106,25 @@ export type ServerFrame =
       readonly deleted?: boolean;
       readonly pinned?: boolean;
     }
-  | { readonly type: "task"; readonly task: Task }
-  | { readonly type: "call"; readonly id: string; readonly call_id: string }
+  | { readonly type: 'task'; readonly task: Task }
+  | { readonly type: 'call'; readonly id: string; readonly call_id: string }
   | CallResult
-  | { readonly type: "done"; readonly id: string; readonly n: number }
+  | { readonly type: 'done'; readonly id: string; readonly n?: number }
   | ErrorFrame
-  | { readonly type: "pong" };
+  | { readonly type: 'pong' };
 
 export interface CallResult {
-  readonly type: "call_result";
+  readonly type: 'call_result';
   readonly id: string;
   readonly call_id: string;
   readonly ok: boolean;
   readonly result?: unknown;
   readonly error?: ToolError;
-  readonly duration_ms: number;
+  readonly duration_ms?: number;
 }
 
 export interface ErrorFrame {
-  readonly type: "error";
+  readonly type: 'error';
   readonly id?: string;
   readonly conversation_id?: string;
   readonly code: string;
@@ -135,7 +135,7 @@ export interface ErrorFrame {
 /** A command that is answered by `accepted`, `done`, `call` + `call_result`, or `error`. */
 export type Command =
   | {
-      readonly type: "message";
+      readonly type: 'message';
       readonly id: string;
       readonly conversation_id?: string;
       readonly message: string;
@@ -143,50 +143,49 @@ export type Command =
       readonly timezone?: string;
     }
   | {
-      readonly type: "regenerate" | "cancel";
+      readonly type: 'regenerate' | 'cancel';
       readonly id: string;
       readonly conversation_id: string;
       readonly run_id: string;
+      readonly timezone?: string;
     }
   | {
-      readonly type: "rename";
+      readonly type: 'rename';
       readonly id: string;
       readonly conversation_id: string;
       readonly title: string;
     }
   | {
-      readonly type: "pin";
+      readonly type: 'pin';
       readonly id: string;
       readonly conversation_id: string;
       readonly pinned: boolean;
     }
   | {
-      readonly type: "read";
+      readonly type: 'read';
       readonly id: string;
       readonly conversation_id: string;
       readonly read_n: number;
     }
-  | { readonly type: "delete" | "restore"; readonly id: string; readonly conversation_id: string }
+  | { readonly type: 'delete' | 'restore'; readonly id: string; readonly conversation_id: string }
   | {
-      readonly type: "rate";
+      readonly type: 'rate';
       readonly id: string;
       readonly conversation_id: string;
       readonly run_id: string;
-      readonly rating: "up" | "down" | "none";
+      readonly rating: 'up' | 'down' | 'none';
       readonly reason?: string;
     }
   | {
-      readonly type: "call_tool";
+      readonly type: 'call_tool';
       readonly id: string;
       readonly name: string;
-      readonly arguments: Readonly<Record<string, unknown>>;
+      readonly arguments: object;
     };
 
 export type ClientFrame =
   | Command
-  | { readonly type: "connect" | "refresh"; readonly token: string }
-  | { readonly type: "subscribe"; readonly conversation_id: string; readonly after: number }
-  | { readonly type: "unsubscribe"; readonly conversation_id: string }
-  | { readonly type: "ping" };
-
-export type { Commit, Conversation, Delta, Snapshot };
+  | { readonly type: 'connect' | 'refresh'; readonly token: string }
+  | { readonly type: 'subscribe'; readonly conversation_id: string; readonly after: number }
+  | { readonly type: 'unsubscribe'; readonly conversation_id: string }
+  | { readonly type: 'ping' };
