@@ -36,6 +36,7 @@ CREATE TABLE run (
     conversation_id text COLLATE "C" NOT NULL,
     run_id          text COLLATE "C" NOT NULL,
     pos             integer     NOT NULL, -- place among the conversation's runs
+    n               bigint      NOT NULL, -- the commit that accepted the message
     parent_id       text COLLATE "C" NOT NULL, -- '' for the first of a branch
     message_id      text COLLATE "C" NOT NULL,
     status          text        NOT NULL,
