@@ -32,6 +32,7 @@ const pullExpiry = 30 * time.Second
 type Delivery struct {
 	msg   jetstream.Msg
 	lease events.Lease
+	turn  <-chan struct{} // closed when the delivery before it in its lane is done
 }
 
 // Lease names this delivery.
@@ -82,6 +83,20 @@ func (d *Delivery) Hold(every time.Duration, check func()) (release func()) {
 	return func() { once.Do(func() { close(stop) }); <-done }
 }
 
+// Turn waits until the deliveries before d in its lane are handled, see
+// [InOrder]. It fails only when ctx ends.
+func (d *Delivery) Turn(ctx context.Context) error {
+	if d.turn == nil {
+		return nil
+	}
+	select {
+	case <-d.turn:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
 // A Handler handles one delivery: it acks, naks, or leaves it to be redelivered.
 type Handler func(context.Context, *Delivery)
 
@@ -89,14 +104,57 @@ type Handler func(context.Context, *Delivery)
 // it back. It fails only when ctx ends.
 type Acquire func(ctx context.Context) (release func(), err error)
 
+// A ServeOption changes how [Log.Serve] hands out deliveries.
+type ServeOption func(*lanes)
+
+// InOrder gives deliveries with the same key turns in the order in which they
+// were pulled: a handler calls [Delivery.Turn] before it acts. It is an order
+// within this process, for people who read results, not a guarantee.
+func InOrder(key func(*Delivery) string) ServeOption {
+	return func(l *lanes) { l.key = key }
+}
+
+// lanes keeps the newest delivery of each key.
+type lanes struct {
+	key  func(*Delivery) string
+	mu   sync.Mutex
+	last map[string]chan struct{}
+}
+
+// enter queues d in its lane and returns what ends its turn.
+func (l *lanes) enter(d *Delivery) (done func()) {
+	if l.key == nil {
+		return func() {}
+	}
+	key, mine := l.key(d), make(chan struct{})
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if before, ok := l.last[key]; ok {
+		d.turn = before
+	}
+	l.last[key] = mine
+	return func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		close(mine)
+		if l.last[key] == mine {
+			delete(l.last, key)
+		}
+	}
+}
+
 // Serve pulls one message at a time from a durable consumer, whenever acquire
 // gives room, and runs h for it in a goroutine of its own with the context
 // work. It stops pulling when ctx ends, waits for the handlers, and returns
 // nil; an error means that the consumer is not there.
-func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire Acquire, h Handler) error {
+func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire Acquire, h Handler, opts ...ServeOption) error {
 	c, err := l.js.Consumer(ctx, stream, consumer)
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", consumer, err)
+	}
+	turns := &lanes{last: map[string]chan struct{}{}}
+	for _, o := range opts {
+		o(turns)
 	}
 	var handlers sync.WaitGroup
 	defer handlers.Wait()
@@ -111,7 +169,7 @@ func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire 
 		}
 		// Drain, not Stop: what the server has already sent is handled, not left to its AckWait.
 		undo := context.AfterFunc(ctx, it.Drain)
-		err = l.pull(ctx, work, it, consumer, acquire, h, &handlers)
+		err = l.pull(ctx, work, it, consumer, acquire, h, turns, &handlers)
 		undo()
 		it.Stop()
 		if err != nil && ctx.Err() == nil {
@@ -122,7 +180,7 @@ func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire 
 	return nil
 }
 
-func (l *Log) pull(ctx, work context.Context, it jetstream.MessagesContext, consumer string, acquire Acquire, h Handler, handlers *sync.WaitGroup) error {
+func (l *Log) pull(ctx, work context.Context, it jetstream.MessagesContext, consumer string, acquire Acquire, h Handler, turns *lanes, handlers *sync.WaitGroup) error {
 	for {
 		// While draining there is no waiting for room: the messages are here.
 		release, err := acquire(ctx)
@@ -147,8 +205,10 @@ func (l *Log) pull(ctx, work context.Context, it jetstream.MessagesContext, cons
 			continue
 		}
 		d := &Delivery{msg: msg, lease: events.Lease{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Delivery: meta.NumDelivered}}
+		done := turns.enter(d)
 		handlers.Go(func() {
 			defer release()
+			defer done()
 			h(work, d)
 		})
 	}

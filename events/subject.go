@@ -121,3 +121,13 @@ func ConversationOf(subject string) ConversationID {
 	}
 	return c
 }
+
+// PersonOf returns the person's token of a subject that ends with
+// <sh>.<u>.<c>, or "" if there are fewer tokens.
+func PersonOf(subject string) string {
+	tokens := strings.Split(subject, ".")
+	if len(tokens) < 3 {
+		return ""
+	}
+	return tokens[len(tokens)-2]
+}

@@ -101,7 +101,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() error {
 		return w.log.Serve(gctx, work, events.StreamWork, eventlog.ToolConsumer(tasks.Server), acquire,
-			func(ctx context.Context, d *eventlog.Delivery) { w.handle(ctx, session, d) })
+			func(ctx context.Context, d *eventlog.Delivery) { w.handle(ctx, session, d) },
+			// A person's writes take turns at their task_owner row anyway; in the order
+			// of the calls, "milk, eggs and bread" get their numbers as they were said.
+			eventlog.InOrder(func(d *eventlog.Delivery) string { return events.PersonOf(d.Subject()) }))
 	})
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("toolworker: %w", err)
@@ -151,6 +154,11 @@ func (w *Worker) handle(ctx context.Context, s *session, d *eventlog.Delivery) {
 	item, err := events.DecodeWorkItem(d.Data())
 	if err != nil {
 		w.unreadable(ctx, d, err)
+		return
+	}
+	if err := d.Turn(ctx); err != nil {
+		release()
+		w.acked(d.Nak())
 		return
 	}
 	var answer *ledger.Answer
