@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/parleychat/parley/eventlog"
+	"github.com/parleychat/parley/internal/embedded"
+)
+
+// connectTimeout bounds how long a role waits for its servers at start; later
+// it waits for ever, but then it has work to keep.
+const connectTimeout = 10 * time.Second
+
+// A connection is a NATS connection that tells when it is closed for good.
+type connection struct {
+	*nats.Conn
+	closed  chan struct{}
+	closing atomic.Bool
+}
+
+// dial connects to NATS for the given role. The connection reconnects for ever;
+// a publish while it is away fails, so that the caller decides.
+func dial(e *env, role string, access embedded.NATSAccess, opts ...nats.Option) (*connection, error) {
+	c := &connection{closed: make(chan struct{})}
+	logger := e.logger.With("role", role)
+	all := []nats.Option{
+		nats.Name("parley " + role), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.Timeout(5 * time.Second),
+		nats.ReconnectWait(250 * time.Millisecond), nats.CustomInboxPrefix("_INBOX_" + role),
+		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
+			if !c.closing.Load() {
+				logger.Warn("nats connection lost", "err", err)
+			}
+		}),
+		nats.ReconnectHandler(func(*nats.Conn) { logger.Info("nats connection is back") }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { logger.Error("nats", "err", err) }),
+		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
+	}
+	if access.User != "" {
+		all = append(all, nats.UserInfo(access.User, access.Password))
+	}
+	nc, err := nats.Connect(access.URL, append(all, opts...)...)
+	if err != nil {
+		return nil, fmt.Errorf("cannot reach NATS at %s: %w; check --nats-url and that the server runs", redact(access.URL), err)
+	}
+	c.Conn = nc
+	return c, nil
+}
+
+// close drains and closes the connection.
+func (c *connection) close() {
+	c.closing.Store(true)
+	c.Close()
+	<-c.closed
+}
+
+// watch returns an error when the connection is closed although nobody asked:
+// the process must be started again.
+func (c *connection) watch(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-c.closed:
+		return errors.New("the NATS connection was closed for good")
+	}
+}
+
+// open binds to the streams, saying what to do if they are not there.
+func (c *connection) open(ctx context.Context, e *env) (*eventlog.Log, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	return eventlog.Open(ctx, c.Conn, e.logger)
+}
+
+// redact hides a password that stands in a URL.
+func redact(s string) string {
+	u, err := url.Parse(s)
+	if err != nil {
+		return "the given URL"
+	}
+	return u.Redacted()
+}

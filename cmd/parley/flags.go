@@ -1,0 +1,62 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+type flagsCmd struct {
+	Markdown bool `help:"As the table of the README." default:"true"`
+}
+
+// Run prints every setting with its environment twin, the commands that take
+// it, and its default. The README's table is checked against it.
+func (flagsCmd) Run(e *env, k *kong.Kong) error {
+	type row struct {
+		commands []string
+		flag     *kong.Flag
+	}
+	rows := map[string]*row{}
+	var names []string
+	add := func(command string, f *kong.Flag) {
+		if f.Name == "help" || f.Hidden {
+			return
+		}
+		if rows[f.Name] == nil {
+			rows[f.Name] = &row{flag: f}
+			names = append(names, f.Name)
+		}
+		if !slices.Contains(rows[f.Name].commands, command) {
+			rows[f.Name].commands = append(rows[f.Name].commands, command)
+		}
+	}
+	for _, f := range k.Model.Flags {
+		add("all", f)
+	}
+	for _, n := range k.Model.Children {
+		if n.Hidden {
+			continue
+		}
+		for _, f := range n.Flags {
+			add(n.Name, f)
+		}
+	}
+	slices.Sort(names)
+	fmt.Fprintln(e.stdout, "| flag | environment | used by | default | meaning |\n|---|---|---|---|---|")
+	for _, name := range names {
+		r := rows[name]
+		env := ""
+		if len(r.flag.Envs) > 0 {
+			env = "`" + r.flag.Envs[0] + "`"
+		}
+		def := ""
+		if r.flag.HasDefault {
+			def = "`" + r.flag.Default + "`"
+		}
+		fmt.Fprintf(e.stdout, "| `--%s` | %s | %s | %s | %s |\n", name, env, strings.Join(r.commands, ", "), def, r.flag.Help)
+	}
+	return nil
+}

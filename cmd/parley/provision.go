@@ -1,0 +1,50 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+
+	"github.com/parleychat/parley/eventlog"
+	"github.com/parleychat/parley/migrations"
+)
+
+type provisionCmd struct {
+	Join         `embed:""`
+	Replicas     int           `help:"Copies of each stream: 1, or 3 in a cluster." default:"1" group:"Servers"`
+	AgentAckWait time.Duration `help:"How long a dead agentworker goes unnoticed." default:"15s" group:"Servers"`
+	ToolAckWait  time.Duration `help:"How long a dead toolworker goes unnoticed." default:"30s" group:"Servers"`
+}
+
+// Run creates what is missing and fails on what differs.
+func (c *provisionCmd) Run(ctx context.Context, e *env) error {
+	ep, err := c.resolve(e, true)
+	if err != nil {
+		return err
+	}
+	nc, err := dial(e, "provision", ep.NATS)
+	if err != nil {
+		return err
+	}
+	defer nc.close()
+	layout := eventlog.Layout{Replicas: c.Replicas, AgentAckWait: c.AgentAckWait, ToolAckWait: c.ToolAckWait}
+	if err := provision(ctx, e, nc.Conn, c.DatabaseDirectURL, layout); err != nil {
+		return err
+	}
+	fmt.Fprintln(e.stdout, "streams, consumers and tables are ready")
+	return nil
+}
+
+func provision(ctx context.Context, e *env, nc *nats.Conn, databaseURL string, layout eventlog.Layout) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	if err := eventlog.Provision(ctx, nc, layout); err != nil {
+		return err
+	}
+	if err := migrations.Up(ctx, databaseURL, e.logger); err != nil {
+		return fmt.Errorf("cannot prepare Postgres at %s: %w; check --database-direct-url", redact(databaseURL), err)
+	}
+	return nil
+}

@@ -1,0 +1,266 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/parleychat/parley/agentworker"
+	"github.com/parleychat/parley/agentworker/openai"
+	"github.com/parleychat/parley/auth"
+	"github.com/parleychat/parley/edge"
+	"github.com/parleychat/parley/eventlog"
+	"github.com/parleychat/parley/frontend"
+	"github.com/parleychat/parley/internal/embedded"
+	"github.com/parleychat/parley/readmodel"
+	"github.com/parleychat/parley/recorder"
+	"github.com/parleychat/parley/toolworker"
+	"github.com/parleychat/parley/toolworker/tasks"
+)
+
+// A role runs until its context ends.
+type role interface{ Run(context.Context) error }
+
+// together runs roles until the first fails or ctx ends.
+func together(ctx context.Context, roles ...role) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for _, r := range roles {
+		g.Go(func() error { return r.Run(ctx) })
+	}
+	return g.Wait()
+}
+
+// roleFunc makes a role of a function.
+type roleFunc func(context.Context) error
+
+// Run implements role.
+func (f roleFunc) Run(ctx context.Context) error { return f(ctx) }
+
+// openStore connects to Postgres for what serves people.
+func openStore(ctx context.Context, e *env, databaseURL string) (*readmodel.Store, error) {
+	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
+	defer cancel()
+	s, err := readmodel.Open(ctx, databaseURL, readmodel.Options{Logger: e.logger})
+	if err != nil {
+		return nil, fmt.Errorf("cannot use Postgres at %s: %w; check --database-url and that parley provision has run", redact(databaseURL), err)
+	}
+	return s, nil
+}
+
+// A base is what every role needs.
+type base struct {
+	nats  *connection
+	log   *eventlog.Log
+	store *readmodel.Store
+	ep    embedded.Endpoint
+}
+
+func (b *base) close() {
+	if b.store != nil {
+		b.store.Close()
+	}
+	if b.nats != nil {
+		b.nats.close()
+	}
+}
+
+// connect resolves j and connects to NATS and Postgres.
+func (j *Join) connect(ctx context.Context, e *env, name string) (_ *base, err error) {
+	b := &base{}
+	defer func() {
+		if err != nil {
+			b.close()
+		}
+	}()
+	if b.ep, err = j.resolve(e, true); err != nil {
+		return nil, err
+	}
+	if b.nats, err = dial(e, name, b.ep.NATS); err != nil {
+		return nil, err
+	}
+	if b.log, err = b.nats.open(ctx, e); err != nil {
+		return nil, err
+	}
+	if b.store, err = openStore(ctx, e, j.DatabaseURL); err != nil {
+		return nil, err
+	}
+	return b, nil
+}
+
+type agentworkerCmd struct {
+	Join  `embed:""`
+	Model `embed:""`
+	Slots int           `help:"Model calls at once." default:"256" group:"Model"`
+	Grace time.Duration `help:"How long running work may finish after a stop signal." default:"20s" group:"Servers"`
+}
+
+// Run runs an agentworker.
+func (c *agentworkerCmd) Run(ctx context.Context, e *env) error {
+	b, err := c.connect(ctx, e, "agentworker")
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	if c.OpenaiBaseURL == "" {
+		c.OpenaiBaseURL = b.ep.Settings["openai-base-url"]
+	}
+	if c.Model.Model == "" {
+		c.Model.Model = b.ep.Settings["model"]
+	}
+	w, err := newAgentworker(e, b.log, b.store, c.Model, c.Slots, c.Grace)
+	if err != nil {
+		return err
+	}
+	return together(ctx, w, roleFunc(b.nats.watch))
+}
+
+func newAgentworker(e *env, log *eventlog.Log, store *readmodel.Store, m Model, slots int, grace time.Duration) (*agentworker.Worker, error) {
+	key, err := e.secret("OPENAI_API_KEY")
+	if err != nil {
+		return nil, err
+	}
+	if m.Model == "" {
+		return nil, usagef("set --model (OPENAI_MODEL) to the name of the model that answers")
+	}
+	if key == "" && m.OpenaiBaseURL == "" {
+		return nil, usagef("set OPENAI_API_KEY, or --openai-base-url to a model server that needs no key")
+	}
+	client, err := openai.New(openai.Options{BaseURL: m.OpenaiBaseURL, APIKey: key, Logger: e.logger})
+	if err != nil {
+		return nil, usageError{err}
+	}
+	var text []byte
+	if m.SystemPrompt != "" {
+		if text, err = os.ReadFile(m.SystemPrompt); err != nil {
+			return nil, usagef("--system-prompt: %w", err)
+		}
+	}
+	prompt, err := agentworker.ParsePrompt(string(text))
+	if err != nil {
+		return nil, usageError{err}
+	}
+	return agentworker.New(agentworker.Options{
+		Log: log, Archive: store, Model: client, Prompt: prompt, Slots: slots, Grace: grace, Logger: e.logger,
+		Rules: agentworker.Rules{Model: m.Model, Tools: tasks.Tools()},
+	})
+}
+
+type toolworkerCmd struct {
+	Join  `embed:""`
+	Slots int           `help:"Tool calls at once." default:"32" group:"Servers"`
+	Grace time.Duration `help:"How long running work may finish after a stop signal." default:"10s" group:"Servers"`
+}
+
+// Run runs a toolworker.
+func (c *toolworkerCmd) Run(ctx context.Context, e *env) error {
+	b, err := c.connect(ctx, e, "toolworker")
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	w, err := toolworker.New(toolworker.Options{Log: b.log, Pool: b.store.Pool(), Slots: c.Slots, Grace: c.Grace, Logger: e.logger})
+	if err != nil {
+		return err
+	}
+	return together(ctx, w, roleFunc(b.nats.watch))
+}
+
+type recorderCmd struct {
+	Join `embed:""`
+}
+
+// Run runs a recorder.
+func (c *recorderCmd) Run(ctx context.Context, e *env) error {
+	b, err := c.connect(ctx, e, "recorder")
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	r, err := recorder.New(recorder.Options{Log: b.log, Store: b.store, Logger: e.logger})
+	if err != nil {
+		return err
+	}
+	return together(ctx, r, roleFunc(b.nats.watch))
+}
+
+// Auth is whose tokens the edge takes.
+type Auth struct {
+	AuthJwksURL    string   `name:"auth-jwks-url" help:"URL of the issuer's JWKS." group:"Auth"`
+	AuthIssuer     string   `help:"The iss claim that tokens must have." group:"Auth"`
+	AuthAudience   string   `help:"The aud claim that tokens must have." group:"Auth"`
+	AllowedOrigins []string `help:"Web origins that may call the API, exactly as browsers send them." group:"Auth"`
+}
+
+type edgeCmd struct {
+	Join      `embed:""`
+	Auth      `embed:""`
+	Addr      string        `help:"Where the page and the API listen." default:"127.0.0.1:7420" group:"Servers"`
+	AdminAddr string        `help:"Where metrics and profiles listen; nothing there asks who you are." group:"Servers"`
+	Model     string        `env:"OPENAI_MODEL" help:"Name of the model, as the page shows it." group:"Model"`
+	Grace     time.Duration `help:"How long open requests may finish after a stop signal." default:"10s" group:"Servers"`
+}
+
+// Run runs an edge.
+func (c *edgeCmd) Run(ctx context.Context, e *env) error {
+	b, err := c.connect(ctx, e, "edge")
+	if err != nil {
+		return err
+	}
+	defer b.close()
+	for setting, v := range map[string]*string{
+		"auth-jwks-url": &c.AuthJwksURL, "auth-issuer": &c.AuthIssuer, "auth-audience": &c.AuthAudience, "model": &c.Model,
+	} {
+		if *v == "" {
+			*v = b.ep.Settings[setting]
+		}
+	}
+	if c.AuthJwksURL == "" || c.AuthIssuer == "" || c.AuthAudience == "" {
+		return usagef("an edge needs an issuer: set --auth-jwks-url, --auth-issuer and --auth-audience")
+	}
+	if c.Model == "" {
+		return usagef("set --model (OPENAI_MODEL) to the name of the model that answers")
+	}
+	verifier, err := auth.New(auth.Options{JWKSURL: c.AuthJwksURL, Issuer: c.AuthIssuer, Audience: c.AuthAudience, Logger: e.logger})
+	if err != nil {
+		return usageError{err}
+	}
+	origins := c.AllowedOrigins
+	if len(origins) == 0 && loopback(c.Addr) {
+		origins = localOrigins(c.Addr)
+	}
+	set, err := auth.NewOrigins(auth.OriginsOptions{Entries: origins, LoopbackHTTP: loopback(c.Addr)})
+	if err != nil {
+		return usagef("--allowed-origins: %w", err)
+	}
+	ed, err := edge.New(edge.Options{
+		Addr: c.Addr, AdminAddr: c.AdminAddr, Log: b.log, Queries: b.store, Verifier: verifier, Origins: set, Page: builtPage(),
+		Model: modelInfo(c.Model), Tools: tasks.Tools(), ServerVersion: version, Logger: e.logger, Grace: c.Grace,
+	})
+	if err != nil {
+		return err
+	}
+	return together(ctx, ed, verifier, roleFunc(b.nats.watch))
+}
+
+// builtPage is the page that this binary holds, or nil.
+func builtPage() fs.FS {
+	if !frontend.Built() {
+		return nil
+	}
+	return frontend.Files()
+}
+
+// demoModel is the name of the rule-based model; messages, commits and the page
+// carry it, so that nobody takes it for an AI.
+const demoModel = "demo"
+
+func modelInfo(name string) edge.Model {
+	if name == demoModel {
+		return edge.Model{Name: name, Label: "Demo model, no AI", Demo: true}
+	}
+	return edge.Model{Name: name, Label: name}
+}
