@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/fstest"
 	"time"
@@ -36,7 +37,7 @@ type world struct {
 	memory  *memory
 	issuer  *auth.DevIssuer
 	origins *auth.Origins
-	clock   func() time.Time
+	now     atomic.Pointer[time.Time] // nil: the wall's
 	logs    *syncBuffer
 	edge    *Edge
 	url     string
@@ -73,7 +74,7 @@ var testPage = fstest.MapFS{
 // newWorld starts a world; change may alter the edge's options.
 func newWorld(t testing.TB, change ...func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, server: testkit.StartNATS(t), clock: time.Now, logs: &syncBuffer{}}
+	w := &world{t: t, server: testkit.StartNATS(t), logs: &syncBuffer{}}
 	ctx := testkit.Context(t)
 	if err := eventlog.Provision(ctx, w.server.Connect(t), eventlog.Layout{}); err != nil {
 		t.Fatal(err)
@@ -98,11 +99,11 @@ func openLog(t testing.TB, nc *nats.Conn) *eventlog.Log {
 // another starts a second edge on the same NATS and issuer.
 func (w *world) another() *world {
 	w.t.Helper()
-	k := *w
+	k := &world{t: w.t, server: w.server, agent: w.agent, memory: w.memory, issuer: w.issuer, origins: w.origins, logs: w.logs}
 	k.nc = w.server.Connect(w.t, nats.ReconnectBufSize(-1))
 	k.log = openLog(w.t, k.nc)
 	k.startEdge()
-	return &k
+	return k
 }
 
 func (w *world) startEdge(change ...func(*Options)) {
@@ -113,7 +114,7 @@ func (w *world) startEdge(change ...func(*Options)) {
 		if w.origins, err = auth.NewOrigins(auth.OriginsOptions{Entries: []string{testOrigin}, LoopbackHTTP: true}); err != nil {
 			t.Fatal(err)
 		}
-		if w.issuer, err = auth.NewDevIssuer(auth.DevOptions{Dir: t.TempDir(), Origins: w.origins, Clock: func() time.Time { return w.clock() }}); err != nil {
+		if w.issuer, err = auth.NewDevIssuer(auth.DevOptions{Dir: t.TempDir(), Origins: w.origins, Clock: w.clock}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -126,7 +127,7 @@ func (w *world) startEdge(change ...func(*Options)) {
 		Model: Model{Name: "scripted", Demo: true}, ServerVersion: "test", Grace: 5 * time.Second,
 		Tools:  []events.Tool{{Server: "tasks", Name: "add_task"}, {Server: "tasks", Name: "restore_task", PeopleOnly: true}},
 		Logger: slog.New(slog.NewJSONHandler(w.logs, &slog.HandlerOptions{Level: slog.LevelDebug})),
-		Clock:  func() time.Time { return w.clock() },
+		Clock:  w.clock,
 	}
 	for _, c := range change {
 		c(&o)
@@ -145,6 +146,16 @@ func (w *world) startEdge(change ...func(*Options)) {
 		}
 	})
 	t.Cleanup(w.stop)
+}
+
+// setClock stops the edge's and the issuer's clock at a time.
+func (w *world) setClock(at time.Time) { w.now.Store(&at) }
+
+func (w *world) clock() time.Time {
+	if at := w.now.Load(); at != nil {
+		return *at
+	}
+	return time.Now()
 }
 
 func (w *world) token(user string) string {

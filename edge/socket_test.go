@@ -163,7 +163,7 @@ func (c *client) untilFrame(what string, ok func(serverFrame) bool) serverFrame 
 func tailOf(list []serverFrame) []string {
 	var out []string
 	for _, f := range list[max(0, len(list)-5):] {
-		out = append(out, f.raw)
+		out = append(out, f.raw[:min(len(f.raw), 300)])
 	}
 	return out
 }

@@ -31,6 +31,7 @@ const (
 	expiryGrace  = 25 * time.Second
 	socketLife   = 24 * time.Hour
 
+	sendBuffer    = 256 << 10
 	strangerLimit = 4 << 10
 	frameLimit    = 64 << 10
 
@@ -155,6 +156,10 @@ func (e *Edge) handshake(up *websocket.Upgrader, w http.ResponseWriter, r *http.
 		return nil, nil // answered
 	}
 	c.ws, c.nc = ws, ws.NetConn()
+	if t, ok := c.nc.(*net.TCPConn); ok {
+		// Linux would let each slow reader fill 4 MiB of the kernel's memory.
+		_ = t.SetWriteBuffer(sendBuffer)
+	}
 	c.ctx, c.cancel = context.WithCancel(e.hub.ctx)
 	c.out.wake = func() { c.tasks.Go(c.write) }
 	c.out.drained = c.resync
