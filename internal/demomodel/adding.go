@@ -11,30 +11,38 @@ const (
 )
 
 var (
-	addNounRE = regexp.MustCompile(`(?is)^(?:add|create|make|put|insert|enter|write(?: down)?|note(?: down)?|jot(?: down)?|log|schedule|set up|set|register|record|save|include|append|start|new|give me|i want|i'd like|i need|we need|need)(?: me| us| in| up)? ?(?:` + countWord + ` )?(?:(?:new|more|following|extra|quick|other|another|simple|separate|different|seperate) )*` + taskNoun + `\b(.*)$`)
-	onMyRE    = regexp.MustCompile(`(?i)^ ?(?:(?:to|on|in|into|for) (?:my|the) (?:to-?do |task )?(?:list|tasks))`)
-	bodyRE    = regexp.MustCompile(`(?i)^[ ,:-]*(?:(?:called|named|titled|entitled|saying|that says|which says|that reads|with (?:the )?(?:title|name)|labelled|labeled|as follows|like this|reminding me)[: ]+)?(?:(?:to|for|about|that i (?:need|have) to|that i should|where i|for me to|for today to|for)\s+)?[:]?`)
-	bodyForRE = regexp.MustCompile(`(?i)^[ ,:-]*(?:for|about|regarding|related to|concerning)\s`)
-	addBareRE = regexp.MustCompile(`(?is)^(?:add|insert|append|enter|write down|note down|jot down|put down|include)(?::)? (.+)$`)
-	createRE  = regexp.MustCompile(`(?is)^(?:create|make|new|note)(?::)? (.+)$`)
-	toListRE  = regexp.MustCompile(`(?i)[ ,]+(?:(?:back )?(?:to|on|onto|in|into|for) (?:my|the|our|this) (?:whole |current )?(?:to-?do |task |todo )?(?:list|tasks|to-?dos?|todos|agenda|plate)|as (?:an? )?(?:new |separate |individual )?(?:tasks?|to-?dos?|todos?|reminders?|items?))\b`)
-	putOnRE   = regexp.MustCompile(`(?is)^(?:put|place|get|throw|stick|have|write|note) (.+)$`)
-	remindRE  = regexp.MustCompile(`(?is)^(?:(?:set (?:me )?an? |add an? )?remind(?:er)?(?: me| us| myself)?|don'?t let me forget|do not let me forget|help me (?:to )?remember|remember|don'?t forget|do not forget|make sure|make sure (?:that )?i(?: remember)?|note to self|to-?do|tasks?|new (?:task|to-?do|reminder|tasks)|next task|another (?:task|one)|also|i forgot(?: that i (?:need|have))?|i (?:can'?t|cannot|must not|mustn'?t) forget)(?:[: ,]+(?:that (?:i|we) (?:need to|have to|must|should)|to|about|of|that|is)\b)?[: ,-]+(.+)$`)
-	needRE    = regexp.MustCompile(`(?is)^(?:(?:today|tomorrow|tonight) )?(?:i|we)(?:'ve|'ll|'m| have| will| am)?(?: also| still| really| just| probably| definitely| absolutely)* ?(need to remember to|need to|need|have got to|have to|got to|gotta|gotta|must|should|ought to|(?:am )?supposed to|going to need to|better) ?(?:also |really |remember to )?(.+)$`)
-	wantRE    = regexp.MustCompile(`(?is)^(?:(?:i|we)(?: really| also| still)? (?:want to|wanna|would like to|plan to|intend to|will|hope to|am going to|am planning to)|(?:i|we)'(?:d like to|ll|m going to|m planning to|m gonna|re going to)|let'?s|let us) (.+)$`)
-	notTaskRE = regexp.MustCompile(`(?i)^(?:help|you|your help|a break|a hug|advice|more time|time|know|think|go(?: now| to bed| to sleep)?|be going|leave(?: now)?|say|admit|ask you.*|tell you.*|it|that|this|something|anything|nothing|some help|a favou?r|some advice|more|see|understand|talk|chat|have .*fun)[.!]*$`)
-	anotherRE = regexp.MustCompile(`(?i)(?:,? and|,) (?:an?other|one|a)(?: more)?(?: (?:task|one|to-?do|reminder))?(?: (?:is|called|named))?(?: to|:| for) `)
-	noteRE    = regexp.MustCompile(`(?i)[ ,;.(-]+(?:(?:with|and|add|plus) )?(?:an? |the |this )?(?:note|notes|description|desc|details|comment)(?: that says| saying| of|:| -| that)? ["']?(.+?)["')]?$`)
-	noteKeyRE = regexp.MustCompile(`(?i)(?:with (?:an? |the )?(?:note|description|details|comment)|(?:note|notes|description|desc|details|comment):)`)
-	bulletRE  = regexp.MustCompile(`(?m)^\s*(?:[-*•–+]|\d{1,2}[.)]|\[[ x]?\])\s+`)
-	inlineRE  = regexp.MustCompile(`(?:^|[\s,;])\(?\d{1,2}[.)]\s+`)
-	quotedRE  = regexp.MustCompile(`^(?:"[^"\n]+"(?:\s*(?:,|and|&|,\s*and)\s*|\s*$))+$`)
-	quoteRE   = regexp.MustCompile(`"([^"\n]+)"`)
-	joinsRE   = regexp.MustCompile(`(?i)\b(?:with|between|for|about|of|from|on|in)\b`)
-	commaRE   = regexp.MustCompile(`\s*,\s*`)
-	leadAndRE = regexp.MustCompile(`(?i)^(?:(?:and|also|then|plus|to|finally|lastly|please)\s+)+`)
-	leadDayRE = regexp.MustCompile(`(?i)^(?:today|tomorrow|tonight|on \w+day|next \w+|this \w+|by \w+day)\b,? `)
-	askedRE   = regexp.MustCompile(`(?i)^(?:how|why|what|when|where|who|which)\b.*\?$`)
+	addNounRE  = regexp.MustCompile(`(?is)^(?:add|create|make|put|insert|enter|write(?: down)?|note(?: down)?|jot(?: down)?|log|schedule|set up|set|register|record|save|include|append|start|new|give me|i want|i'd like|i need|we need|need)(?: me| us| in| up)? ?(?:` + countWord + ` )?(?:(?:new|more|following|extra|quick|other|another|simple|separate|different|random|example|sample|test|dummy|fun|easy|big|small|urgent|important|(?:high|low|top)[- ]priority|personal|work|daily|weekly) )*` + taskNoun + `\b(.*)$`)
+	onMyRE     = regexp.MustCompile(`(?i)^ ?(?:(?:to|on|in|into|for) (?:my|the) (?:to-?do |task )?(?:list|tasks))`)
+	bodyRE     = regexp.MustCompile(`(?i)^[ ,:-]*(?:(?:called|named|titled|entitled|saying|that says|which says|that reads|with (?:the )?(?:title|name)|labelled|labeled|as follows|like this|reminding me)[: ]+)?(?:(?:to|for|about|that i (?:need|have) to|that i should|where i|for me to|for today to|for)(?:\s+|: ?))?[:]?`)
+	bodyForRE  = regexp.MustCompile(`(?i)^[ ,:-]*(?:for|about|regarding|related to|concerning)\s`)
+	newListRE  = regexp.MustCompile(`(?is)^(?:create|make|start|write|new)(?: me)?(?: an?| my)?(?: new)?(?: \S+)? ?list(?: of| with| for)?\b[: ]*(.*)$`)
+	dayListRE  = regexp.MustCompile(`(?is)^(?:add )?(?:my |the )?(?:new )?(?:tasks?|to-?dos?|things(?: to do)?|plans?)? ?(?:for )?([a-z0-9 ]{3,30}): ?(.+)$`)
+	haveListRE = regexp.MustCompile(`(?is)^(?:i have|i've got|we have|here are|these are|my)(?: got)? (?:` + countWord + ` )?(?:\S+ )?(?:tasks?|to-?dos?|items?|things)(?: to do| for me)?: ?(.+)$`)
+	hoursRE    = regexp.MustCompile(`(?i)^in (` + numberWord + `|half an) (min(?:ute)?s?|hours?|h)\b,? ?(?:to )?(.+)$`)
+	clockRE    = regexp.MustCompile(`(?i)\b(?:at \d{1,2}(?:[:.]\d\d)? ?(?:am|pm|o'clock)?\b|in (?:` + numberWord + `|half an) (?:min(?:ute)?s?|hours?)\b)`)
+	prioTaskRE = regexp.MustCompile(`(?i)\b(urgent|important|(?:high|low|top)[- ]priority) (?:tasks?|to-?dos?|reminders?|items?)\b`)
+	eachRE     = regexp.MustCompile(`(?i)^ ?for (?:each|every|all) `)
+	addBareRE  = regexp.MustCompile(`(?is)^(?:add|insert|append|enter|write down|note down|jot down|put down|include)(?::)? (.+)$`)
+	createRE   = regexp.MustCompile(`(?is)^(?:create|make|new|note)(?::)? (.+)$`)
+	toListRE   = regexp.MustCompile(`(?i)[ ,]+(?:(?:back )?(?:to|on|onto|in|into|for) (?:my|the|our|this) (?:whole |current )?(?:\S+ )?(?:list|tasks|to-?dos?|todos|agenda|plate)|as (?:an? )?(?:new |separate |individual )?(?:tasks?|to-?dos?|todos?|reminders?|items?))\b`)
+	putOnRE    = regexp.MustCompile(`(?is)^(?:put|place|get|throw|stick|have|write|note) (.+)$`)
+	remindRE   = regexp.MustCompile(`(?is)^(?:(?:set (?:me )?an? |add an? )?remind(?:er)?(?: me| us| myself)?|don'?t let me forget|do not let me forget|help me (?:to )?remember|remember|don'?t forget|do not forget|make sure|make sure (?:that )?i(?: remember)?|note to self|to-?do|tasks?|new (?:task|to-?do|reminder|tasks)|next task|another (?:task|one)|also|i forgot(?: that i (?:need|have))?|i (?:can'?t|cannot|must not|mustn'?t) forget)(?:[: ,]+(?:that (?:i|we) (?:need to|have to|must|should)|to|about|of|that|is)\b)?[: ,-]+(.+)$`)
+	needRE     = regexp.MustCompile(`(?is)^(?:(?:today|tomorrow|tonight) )?(?:(?:i|we)(?:'ve|'ll|'m| have| will| am)?(?: also| still| really| just| probably| definitely| absolutely)* ?)?(need to remember to|need to|need|have got to|have to|got to|gotta|gotta|must|should|ought to|(?:am )?supposed to|going to need to|better) ?(?:also |really |remember to )?(.+)$`)
+	wantRE     = regexp.MustCompile(`(?is)^(?:(?:i|we)(?: really| also| still)? (?:want to|wanna|would like to|plan to|intend to|will|hope to|am going to|am planning to)|(?:i|we)'(?:d like to|ll|m going to|m planning to|m gonna|re going to)|let'?s|let us) (.+)$`)
+	notTaskRE  = regexp.MustCompile(`(?i)^(?:help|you|your help|a break|a hug|advice|more time|time|know|think|run|go(?: now| to bed| to sleep)?|be going|leave(?: now)?|say|admit|ask you.*|tell you.*|it|that|this|something|anything|nothing|some help|a favou?r|some advice|more|see|understand|talk|chat|have .*fun)[.!]*$`)
+	anotherRE  = regexp.MustCompile(`(?i)(?:,? and|,) (?:an?other|one|a)(?: more)?(?: (?:task|one|to-?do|reminder))?(?: (?:is|called|named))?(?: to|:| for) `)
+	noteRE     = regexp.MustCompile(`(?i)[ ,;.(-]+(?:(?:with|and|add|plus) )?(?:an? |the |this )?(?:note|notes|description|desc|details|comment)(?: that says| saying| of|:| -| that)? ["']?(.+?)["')]?$`)
+	noteKeyRE  = regexp.MustCompile(`(?i)(?:with (?:an? |the )?(?:note|description|details|comment)|(?:note|notes|description|desc|details|comment):)`)
+	bulletRE   = regexp.MustCompile(`(?m)^\s*(?:(?:[-*•–+]|\d{1,2}[.)])\s+(?:\[[ xX]?\]\s+)?|\[[ xX]?\]\s+)`)
+	inlineRE   = regexp.MustCompile(`(?:^|[\s,;])\(?\d{1,2}[.)]\s+`)
+	quotedRE   = regexp.MustCompile(`^(?:"[^"\n]+"(?:\s*(?:,|and|&|,\s*and)\s*|\s*$))+$`)
+	quoteRE    = regexp.MustCompile(`"([^"\n]+)"`)
+	joinsRE    = regexp.MustCompile(`(?i)\b(?:with|between|for|about|of|from|on|in)\b`)
+	commaRE    = regexp.MustCompile(`\s*,\s*`)
+	leadAndRE  = regexp.MustCompile(`(?i)^(?:(?:and|also|then|plus|to|finally|lastly|please)\s+)+`)
+	leadDayRE  = regexp.MustCompile(`(?i)^(?:today|tomorrow|tonight|on \w+day|next \w+|this \w+|by \w+day)\b,? `)
+	articleRE  = regexp.MustCompile(`(?i)^(?:the|an?|some) `)
+	askedRE    = regexp.MustCompile(`(?i)^(?:how|why|what|when|where|who|which)\b.*\?$`)
 )
 
 // adding reads new tasks.
@@ -55,8 +63,34 @@ func (m *memory) adding(s string) (intent, bool) {
 			return in, ok
 		}
 	}
+	if c := dayListRE.FindStringSubmatch(s); c != nil {
+		if due, ok := m.cal.whole(strings.TrimSpace(c[1])); ok {
+			in := m.added(c[2], splitMode{several: true})
+			for i := range in.items {
+				if in.items[i].due == "" {
+					in.items[i].due = due
+				}
+			}
+			return in, true
+		}
+	}
+	if c := haveListRE.FindStringSubmatch(s); c != nil {
+		return m.added(c[2], splitMode{several: true, want: number(c[1])}), true
+	}
+	if c := newListRE.FindStringSubmatch(s); c != nil {
+		if title(c[1]) == "" {
+			return askTitle(0), true
+		}
+		return m.added(c[1], splitMode{several: true}), true
+	}
 	if c := addNounRE.FindStringSubmatch(s); c != nil {
-		return m.addingNouns(c[1], c[2], c[3]), true
+		in := m.addingNouns(c[1], c[2], c[3])
+		if p := prioTaskRE.FindStringSubmatch(s); p != nil {
+			for i := range in.items {
+				in.items[i].title += " (" + strings.ToLower(p[1]) + ")"
+			}
+		}
+		return in, true
 	}
 	if c := putOnRE.FindStringSubmatch(s); c != nil && toListRE.MatchString(c[1]) {
 		return m.added(toListRE.ReplaceAllString(c[1], ""), splitMode{several: true, guess: true}), true
@@ -72,14 +106,22 @@ func (m *memory) adding(s string) (intent, bool) {
 		return m.added(toListRE.ReplaceAllString(c[1], ""), splitMode{several: true, guess: true}), true
 	}
 	if c := remindRE.FindStringSubmatch(s); c != nil {
-		return m.added(toListRE.ReplaceAllString(c[1], ""), splitMode{several: strings.HasPrefix(strings.ToLower(s), "tasks") || strings.HasPrefix(strings.ToLower(s), "new tasks")}), true
+		body := toListRE.ReplaceAllString(c[1], "")
+		if h := hoursRE.FindStringSubmatch(body); h != nil {
+			body = h[3] + " in " + h[1] + " " + h[2]
+		}
+		in := m.added(body, splitMode{several: strings.HasPrefix(strings.ToLower(s), "tasks") || strings.HasPrefix(strings.ToLower(s), "new tasks")})
+		if in.kind == add && strings.Contains(strings.ToLower(s), "remind") && clockRE.MatchString(body) {
+			in.note = "It is on your list, but nothing will ring at that time: there are no alarms here."
+		}
+		return in, true
 	}
 	if c := needRE.FindStringSubmatch(s); c != nil && !notTaskRE.MatchString(c[2]) && !strings.HasSuffix(s, "?") {
 		if !strings.EqualFold(c[1], "need") {
 			return m.added(c[2], splitMode{}), true
 		}
 		if len(strings.Fields(c[2])) <= 8 {
-			return offerAdd("", m.items("get "+c[2], splitMode{})), true
+			return m.offerAdd("", m.items("get "+c[2], splitMode{})), true
 		}
 	}
 	if c := toListRE.FindStringIndex(s); c != nil && c[1] == len(s) && !strings.HasSuffix(s, "?") {
@@ -96,6 +138,9 @@ var addOnlyRE = regexp.MustCompile(`(?i)^(?:add|new|create|remind me|add (?:a )?
 // addingNouns reads what follows "add a task", "create 3 tasks".
 func (m *memory) addingNouns(count, noun, body string) intent {
 	want := number(count)
+	if eachRE.MatchString(body) {
+		return askTitle(0)
+	}
 	several := strings.HasSuffix(strings.ToLower(noun), "s") || strings.EqualFold(noun, "entries") || want > 1
 	if !several {
 		want = 1
@@ -107,7 +152,7 @@ func (m *memory) addingNouns(count, noun, body string) intent {
 	body = toListRE.ReplaceAllString(body, "")
 	rest := bodyRE.ReplaceAllString(body, "")
 	if strings.TrimSpace(strings.Trim(rest, ".!?: ")) == "" {
-		return askTitle(max(want, boolInt(several)*2))
+		return askTitle(want)
 	}
 	items := m.items(rest, splitMode{several: several, want: want})
 	if several && about && len(items) < 2 {
@@ -117,20 +162,13 @@ func (m *memory) addingNouns(count, noun, body string) intent {
 			n = "the " + spell(want) + " tasks"
 		}
 		text := "I cannot think up tasks " + about + " myself: I am rules, no AI. Which are " + n + "? Send them with commas between, for example “pack boxes, hire a van, cancel the internet”."
-		q := &question{what: newItems, count: max(want, 2), text: "Which are " + n + "?"}
+		q := &question{what: newItems, count: want, text: "Which are " + n + "?"}
 		return intent{kind: say, text: text, ask: q}
 	}
 	if len(items) == 0 {
 		return askTitle(want)
 	}
 	return intent{kind: add, items: items}
-}
-
-func boolInt(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 func spell(n int) string {
@@ -159,10 +197,14 @@ func askTitle(count int) intent {
 }
 
 // offerAdd asks before it adds what may not have been meant as a task.
-func offerAdd(intro string, items []item) intent {
+func (m *memory) offerAdd(intro string, items []item) intent {
 	var names []string
 	for _, it := range items {
-		names = append(names, "“"+plain(short(it.title, 80))+"”")
+		name := "“" + plain(short(it.title, 80)) + "”"
+		if it.due != "" {
+			name += ", due " + m.cal.say(it.due) + ","
+		}
+		names = append(names, name)
 	}
 	if len(names) == 0 {
 		return askTitle(1)
@@ -197,7 +239,7 @@ func (m *memory) items(body string, mode splitMode) []item {
 			if rest, due := m.cal.take(strings.TrimRight(it.title, ".!")); title(rest) != "" {
 				it.title, it.due = rest, due
 			}
-			it.title = leadAndRE.ReplaceAllString(it.title, "")
+			it.title = articleRE.ReplaceAllString(leadAndRE.ReplaceAllString(it.title, ""), "")
 		}
 		if it.title = title(unquote(strings.TrimSpace(it.title))); it.title == "" {
 			continue

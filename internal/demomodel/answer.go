@@ -41,7 +41,7 @@ func isFirst(before []turn) bool {
 
 var (
 	exchangeRE = regexp.MustCompile(`(?is)^\s*(?:user|person|human)\s*:\s*(.+?)\s*(?:\n\s*(?:assistant|model|ai|answer)\s*:.*)?$`)
-	titleCutRE = regexp.MustCompile(`(?i)^(?:(?:please|can you|could you|would you|i need to|i have to|i want to|i'd like to|remind me to|remind me about|help me(?: to)?|tell me(?: about)?|what is|what's|what are|who is|how do i|how to|how can i)\s+)+`)
+	titleCutRE = regexp.MustCompile(`(?i)^(?:(?:please|can you|could you|would you|i need to|i have to|i want to|i'd like to|remind me to|remind me about|help me(?: to)?|tell me(?: about)?|what is|what's|what are|who is|how do i|how to|how can i|the)\s+)+`)
 )
 
 // titleFor names a conversation after its first message.

@@ -16,6 +16,7 @@ var (
 	dueFillRE    = regexp.MustCompile(`(?i)^(?:add|set|give|put|change|update|move|assign|make|push|shift|extend)\s+|\b(?:an?|the|its|new)\s+(?:due date|deadline|due)\b|\b(?:due date|deadline|due)\b|[:]`)
 	edgeFillRE   = regexp.MustCompile(`(?i)^(?:(?:of|to|for|on|as|by|with)\s+)+|(?:\s+(?:of|to|for|on|as|by|with|until|till|from|back|off|out|forward|is|are|be|it|a|an|the))+$|'s$`)
 	moveRE       = regexp.MustCompile(`(?i)^(?:move|postpone|push|reschedule|shift|delay|defer|put off|bring forward|snooze|put|set|change|make|update|extend)(?: back| off| out)? (.+)$`)
+	shiftRE      = regexp.MustCompile(`(?i)^(?:push|move|postpone|delay|extend|shift|snooze|defer|give)(?: back| out)? (.+?)(?: back| out)?(?: by| for)? (` + numberWord + `)(?: more)? (day|week|month)s?(?: later)?$`)
 	isDueRE      = regexp.MustCompile(`(?i)^(.+?)(?:'s| is| are| should be| must be| has to be| needs to be)(?: now| actually)? (due (?:on |by |at )?.+)$`)
 	noteToRE     = regexp.MustCompile(`(?i)^(?:add|set|put|write|attach|append|change|update) (?:a |an |the |this |another )?(?:notes?|descriptions?|details?|comments?)(?: to| of| for| on| in) (.+?)(?: ?: ?| to | saying | that says | - |, )(.+)$`)
 	noteOnRE     = regexp.MustCompile(`(?i)^(?:add|put|write|attach|append) (?:a |an |the |this )?(?:note|description|details?|comment)(?:: ?| saying | that says | )(.+?) (?:to|on) (.+)$`)
@@ -42,6 +43,9 @@ func (m *memory) updating(s string) (intent, bool) {
 		if c == nil {
 			continue
 		}
+		if word := firstWord(c[2]); re == colonRE && (word == "to" || word == "with" || word == "into" || word == "as") {
+			continue
+		}
 		r := parseRef(c[1])
 		if r.all != "" || r.empty() {
 			continue
@@ -50,13 +54,18 @@ func (m *memory) updating(s string) (intent, bool) {
 			return intent{kind: reopen, ref: r}, true
 		}
 		in := intent{kind: update, ref: r}
+		first := firstWord(s)
+		in.change.fix = re == changeToRE && r.it && (first == "change" || first == "correct")
 		if due, ok := m.cal.whole(c[2]); ok && re != renameRE && re != titleOfRE {
-			in.change.due = due
+			in.change = change{due: due}
 			return in, true
 		}
 		in.change.title = title(unquote(c[2]))
 		if in.change.title == "" {
 			continue
+		}
+		if in.change.fix {
+			in.change.title = unquote(c[2])
 		}
 		return in, true
 	}
@@ -116,13 +125,18 @@ func (m *memory) dating(s string) (intent, bool) {
 		}
 		return intent{kind: update, ref: r, change: change{noDue: true}}, true
 	}
+	if c := shiftRE.FindStringSubmatch(s); c != nil && !m.cal.today.IsZero() {
+		if n := number(c[2]); n > 0 && n <= 1000 {
+			return intent{kind: update, ref: parseRef(c[1]), change: change{later: span{n, strings.ToLower(c[3])}}}, true
+		}
+	}
 	if c := isDueRE.FindStringSubmatch(s); c != nil {
 		if due, ok := m.cal.whole(c[2]); ok {
 			return intent{kind: update, ref: parseRef(c[1]), change: change{due: due}}, true
 		}
 	}
 	if c := moveRE.FindStringSubmatch(s); c != nil {
-		rest, due := m.cal.take(c[1])
+		rest, due := m.cal.tail(c[1])
 		rest = strings.TrimSpace(dueFillRE.ReplaceAllString(rest, " "))
 		rest = trimEdges(rest)
 		if r := parseRef(rest); due != "" && !r.empty() && !taskNounRE.MatchString(rest) && (r.certain() || !chorelike(s)) {
@@ -130,7 +144,7 @@ func (m *memory) dating(s string) (intent, bool) {
 		}
 	}
 	if giveDueRE.MatchString(s) && dueWordRE.MatchString(s) {
-		rest, due := m.cal.take(s)
+		rest, due := m.cal.tail(s)
 		words := trimEdges(squeeze(dueFillRE.ReplaceAllString(rest, " ")))
 		r := parseRef(words)
 		if r.empty() {

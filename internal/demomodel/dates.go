@@ -3,6 +3,7 @@ package demomodel
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -35,7 +36,7 @@ const (
 // group is the preposition, the last the time of day; each group between is one
 // way to name a day.
 var dateRE = regexp.MustCompile(`(?i)\b(due |deadline |(?:is |be |it'?s )?due (?:date )?(?:on |by |for |at |in )?|deadline (?:on |by |is )?|on |by |before |until |till? |for |at )?` +
-	`(?:(the day after tomorrow|day after tomorrow|today|tonight|tomorrow|tommorow|tomorow|tommorrow|tmrw|asap today)` +
+	`(?:(the day after tomorrow|day after tomorrow|today|tonight|tomm?orr?ow|tmrw)` +
 	`|((?:this|next|the|coming|this coming) )?(` + weekdayAny + `)` +
 	`|(next week|next month|next year|(?:(?:this|next|the) )?weekend|(?:the )?end of (?:the |this |next )?(?:week|month|year))` +
 	`|in (` + numberWord + `) (day|week|month|year)s?` +
@@ -93,8 +94,7 @@ func (c calendar) whole(text string) (string, bool) {
 // the end of a span.
 func (c calendar) take(text string) (rest, due string) {
 	all := dateRE.FindAllStringSubmatchIndex(text, -1)
-	for i := len(all) - 1; i >= 0; i-- {
-		m := all[i]
+	for _, m := range slices.Backward(all) {
 		before, after := strings.TrimRight(text[:m[0]], " "), text[m[1]:]
 		if !boundary(after) || heldByWord(before) {
 			continue
@@ -120,6 +120,20 @@ func (c calendar) take(text string) (rest, due string) {
 			continue
 		}
 		return strings.Trim(squeeze(before+" "+timeOfDay(text, m)+strings.TrimLeft(after, ")")), " ,(:-"), due
+	}
+	return text, ""
+}
+
+// tail takes a date from the end of a sentence that moves a task there, so that
+// "to" and "from monday to" hold nothing back.
+func (c calendar) tail(text string) (rest, due string) {
+	for _, m := range dateRE.FindAllStringSubmatchIndex(text, -1) {
+		if strings.Trim(text[m[1]:], " .,!?") != "" {
+			continue
+		}
+		if due, ok := c.resolve(text, m); ok {
+			return strings.TrimSpace(text[:m[0]]), due
+		}
 	}
 	return text, ""
 }
@@ -260,6 +274,14 @@ func (c calendar) plus(n int, unit string) time.Time {
 	default:
 		return c.today.AddDate(0, 0, n)
 	}
+}
+
+// from counts a span from a due date, or from today if there is none.
+func (c calendar) from(due string, s span) string {
+	if t, err := time.Parse(isoDate, due); err == nil {
+		c.today = t
+	}
+	return c.plus(s.n, s.unit).Format(isoDate)
 }
 
 func (c calendar) dayOfMonth(d int) (time.Time, bool) {

@@ -133,6 +133,8 @@ type memory struct {
 	known    map[int]task
 	before   map[int]task // each changed task as it was before its last change
 	subject  []int        // tasks the person saw or changed last: "it", "the first one"
+	shown    []int        // the last list of several that the person saw
+	deleted  map[int]bool // since then or before
 	lastVerb string       // last tool that changed something, and which tasks
 	lastIDs  []int
 	sinceAct int // turns since then
@@ -144,11 +146,11 @@ type memory struct {
 // questions are: a conversation's length must not slow its answers.
 const (
 	remembered = 40
-	chained    = 8
+	chained    = 4
 )
 
 func remember(system string, tools []tool, turns []turn) *memory {
-	m := &memory{cal: calendarFrom(system), offered: map[string]bool{}, known: map[int]task{}, before: map[int]task{}}
+	m := &memory{cal: calendarFrom(system), offered: map[string]bool{}, known: map[int]task{}, before: map[int]task{}, deleted: map[int]bool{}}
 	for _, t := range tools {
 		m.offered[t.Function.Name] = true
 		if t.Function.Name == updateTask {
@@ -205,6 +207,7 @@ func (m *memory) observe(t turn) {
 			m.before[a.task.ID] = old
 		}
 		m.known[a.task.ID] = *a.task
+		m.deleted[a.task.ID] = a.name == deleteTask
 		changed = append(changed, a.task.ID)
 		verb = a.name
 	}
@@ -219,6 +222,9 @@ func (m *memory) observe(t turn) {
 	}
 	if len(shown) == 0 {
 		shown = changed
+	}
+	if len(shown) > 1 {
+		m.shown = shown
 	}
 	if len(shown) > 0 {
 		m.subject = shown

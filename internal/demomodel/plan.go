@@ -3,7 +3,6 @@ package demomodel
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	"github.com/go-json-experiment/json"
 )
@@ -34,6 +33,9 @@ type intent struct {
 	query  string
 	when   string // "today", "tomorrow", "week", "overdue", "next", "due": a filter of the answer
 	count  bool
+	isDone bool   // the question is whether the task that words mean is done
+	words  string // isDone: these; the rules match them, not the tool
+	id     int    // the question is about this task alone
 
 	// complete, remove, update, reopen
 	ref    ref
@@ -51,10 +53,17 @@ type intent struct {
 type change struct {
 	title, description, due string
 	noDue                   bool
+	later                   span // move the date by that much, from where it is
 	fix                     bool // title is a correction, to be fitted into the old one
 }
 
 func (c change) empty() bool { return c == change{} }
+
+// span is a distance between dates.
+type span struct {
+	n    int
+	unit string
+}
 
 type item struct{ title, description, due string }
 
@@ -193,12 +202,14 @@ func (p *plan) changesOf(in intent) []call {
 			}
 			out = append(out, addCall(it))
 		}
+		p.note(in.note)
 		return out
 	case say, list:
 		if in.ask != nil {
 			p.ask = in.ask
 		}
 		return nil
+	default: // a change of a task that exists
 	}
 	tool := map[kind]string{complete: completeTask, remove: deleteTask, update: updateTask, reopen: reopenTask}[in.kind]
 	if in.kind == reopen && p.m.lastVerb == deleteTask && p.m.offered[restoreTask] {
@@ -232,7 +243,7 @@ func (p *plan) askChange(in intent, ids []int) {
 		return
 	}
 	in.ref = ref{ids: ids[:1]}
-	name := p.m.name(task{ID: ids[0], Title: p.titleOf(ids[0])})
+	name := p.m.name(task{ID: ids[0], Title: p.rowOf(ids[0]).Title})
 	p.ask = question{what: newTitle, text: "What shall " + name + " say instead?"}.withGiven(in)
 }
 
@@ -258,7 +269,10 @@ func (p *plan) changeCall(tool string, id int, c change) call {
 	if tool == updateTask {
 		args.Title, args.Description = c.title, c.description
 		if c.fix {
-			args.Title = refit(p.titleOf(id), c.title)
+			args.Title = refit(p.rowOf(id).Title, c.title)
+		}
+		if c.later.n > 0 {
+			c.due = p.m.cal.from(p.rowOf(id).Due, c.later)
 		}
 		if c.due != "" {
 			args.Due = c.due
@@ -274,13 +288,14 @@ func (p *plan) changeCall(tool string, id int, c change) call {
 	return call{tool, string(b)}
 }
 
-func (p *plan) titleOf(id int) string {
+// rowOf is what is known of a task, best from this turn.
+func (p *plan) rowOf(id int) task {
 	for _, t := range p.tasks {
 		if t.ID == id {
-			return t.Title
+			return t
 		}
 	}
-	return p.m.known[id].Title
+	return p.m.known[id]
 }
 
 func addCall(it item) call {
@@ -304,274 +319,4 @@ func listCall(status, query string) call {
 		panic("demomodel: " + err.Error()) // strings: a programmer's mistake
 	}
 	return call{listTasks, string(b)}
-}
-
-// found is what a ref comes to: tasks, a look-up first, or a sentence or
-// question instead.
-type found struct {
-	ids      []int
-	needList bool
-	say      string
-	ask      *question
-}
-
-func (m *memory) locate(in intent, tasks []task, looked bool) found {
-	r := in.ref
-	switch {
-	case in.wrong != "":
-		sure, _ := match(in.wrong, m.rows(m.lastIDs))
-		if len(sure) == 1 {
-			return found{ids: []int{sure[0].ID}}
-		}
-		return m.choose(in, m.rows(m.lastIDs), "Which one do you mean?")
-	case len(r.ids) > 0:
-		return found{ids: r.ids}
-	case r.it:
-		switch {
-		case len(m.subject) == 1:
-			return found{ids: m.subject}
-		case len(m.subject) > 1:
-			return m.choose(in, m.rows(m.subject), "Which one do you mean?")
-		}
-		return m.whichTask(in)
-	case r.them:
-		if len(m.subject) == 0 {
-			return m.whichTask(in)
-		}
-		return m.several(in, m.rows(m.subject), 4)
-	case r.all != "":
-		if !looked {
-			return found{needList: true}
-		}
-		return m.everything(in, tasks)
-	case len(r.places) > 0:
-		return m.placed(in, tasks, looked)
-	case r.words != "":
-		if !looked {
-			return found{needList: true}
-		}
-		return m.worded(in, tasks)
-	}
-	return m.whichTask(in)
-}
-
-func (m *memory) placed(in intent, tasks []task, looked bool) found {
-	last := len(in.ref.places) == 1 && in.ref.places[0] < 0
-	if len(m.subject) > 1 || len(m.subject) == 1 && last {
-		if ids, ok := at(m.subject, in.ref.places); ok {
-			return found{ids: ids}
-		}
-	}
-	if !looked {
-		return found{needList: true}
-	}
-	shown := inOrder(tasks)
-	if open := onlyOpen(shown); len(open) > 0 && in.kind != reopen {
-		shown = open
-	}
-	var ids []int
-	for _, t := range shown {
-		ids = append(ids, t.ID)
-	}
-	if out, ok := at(ids, in.ref.places); ok {
-		return found{ids: out}
-	}
-	if len(ids) == 0 {
-		return found{say: "Your list is empty, so there is nothing to " + in.verb() + "."}
-	}
-	return found{say: fmt.Sprintf("There %s in the list, so I changed nothing.", countOf(len(ids), "is only one task", "are only %d tasks"))}
-}
-
-func (m *memory) everything(in intent, tasks []task) found {
-	shown := inOrder(tasks)
-	switch {
-	case in.kind == complete || in.ref.all == "open":
-		shown = onlyOpen(shown)
-	case in.ref.all == "completed":
-		shown = slices.DeleteFunc(shown, task.open)
-	case in.kind == update:
-		shown = onlyOpen(shown)
-	}
-	if len(shown) == 0 {
-		what := map[string]string{"completed": "no completed task", "open": "no open task"}[in.ref.all]
-		if what == "" {
-			what = "no task"
-		}
-		if in.kind == complete {
-			what = "no open task"
-		}
-		return found{say: "There is " + what + " to " + in.verb() + "."}
-	}
-	return m.several(in, shown, 1)
-}
-
-// several asks before it touches limit tasks or more.
-func (m *memory) several(in intent, rows []task, limit int) found {
-	more := len(rows) - batch
-	if more > 0 {
-		rows = rows[:batch]
-	}
-	ids := idsOf(rows)
-	if in.sure || len(rows) < limit || in.kind != remove && in.kind != complete && in.kind != update {
-		return found{ids: ids}
-	}
-	then := in
-	then.ref, then.sure = ref{ids: ids}, true
-	intro := "That is " + countOf(len(rows), "one task", "%d tasks") + ":"
-	if more > 0 {
-		intro = fmt.Sprintf("That is %d tasks; I take %d at a time. These would be the first:", len(rows)+more, batch)
-	}
-	q := &question{what: yesNo, then: []intent{then}}
-	q.text = capitalise(in.verb()) + countOf(len(rows), " it? (yes or no)", " all %d? (yes or no)")
-	return found{say: intro + "\n\n" + m.bullets(rows), ask: q}
-}
-
-func (m *memory) worded(in intent, tasks []task) found {
-	rows := inOrder(tasks)
-	f := m.phrase(in, in.ref.words, rows)
-	if len(f.ids) > 0 || f.ask != nil && !f.guess {
-		return f.found
-	}
-	parts := andRE.Split(in.ref.words, -1)
-	if len(parts) == 1 {
-		return f.found
-	}
-	var all found
-	for _, part := range parts {
-		one := m.phrase(in, parseRef(part).words, rows)
-		if r := parseRef(part); len(r.ids) > 0 {
-			one = phraseFound{found: found{ids: r.ids}}
-		}
-		for _, id := range one.ids {
-			if !slices.Contains(all.ids, id) {
-				all.ids = append(all.ids, id)
-			}
-		}
-		if all.ask == nil {
-			all.ask = one.ask
-		}
-		if one.say != "" {
-			all.say = strings.TrimSpace(all.say + "\n\n" + one.say)
-		}
-	}
-	if len(all.ids) == 0 {
-		return f.found // no part matched either: one sentence for the whole
-	}
-	return all
-}
-
-type phraseFound struct {
-	found
-	guess bool
-}
-
-func (m *memory) phrase(in intent, words string, rows []task) phraseFound {
-	sure, perhaps := match(words, rows)
-	if in.kind == complete || in.kind == update {
-		if open := onlyOpen(sure); len(open) > 0 {
-			sure = open
-		}
-	}
-	if in.kind == reopen {
-		sure = slices.DeleteFunc(slices.Clone(sure), task.open)
-	}
-	name := "“" + plain(short(words, 60)) + "”"
-	switch {
-	case len(sure) == 1 && in.kind == complete && !sure[0].open():
-		return phraseFound{found: found{say: fmt.Sprintf("%s was already done.", m.name(sure[0]))}}
-	case len(sure) == 1 && in.soft && !in.sure:
-		return phraseFound{found: m.confirm(in, sure[0], capitalise(in.verb())+" this task? (yes or no)", m.name(sure[0]))}
-	case len(sure) == 1:
-		return phraseFound{found: found{ids: []int{sure[0].ID}}}
-	case len(sure) > 1:
-		return phraseFound{found: m.choose(in, sure, "Which one do you mean?")}
-	}
-	if in.kind == complete {
-		perhaps = onlyOpen(perhaps)
-	}
-	switch {
-	case in.orAdd != "" && (in.soft || len(perhaps) == 0):
-		return phraseFound{found: offerAdd("No task sounds like "+name+".", []item{{title: in.orAdd}}).asFound(), guess: true}
-	case len(perhaps) == 1:
-		return phraseFound{found: m.confirm(in, perhaps[0], "Do you mean that one? (yes or no)", "No task says exactly "+name+", but there is "+m.name(perhaps[0])+"."), guess: true}
-	case len(perhaps) > 1:
-		return phraseFound{found: m.choose(in, perhaps, "Which one do you mean?"), guess: true}
-	case in.claim:
-		return phraseFound{found: found{say: "Well done! No open task sounds like that, so there was nothing to tick off."}, guess: true}
-	}
-	text := "I found no task that sounds like " + name + ", so I changed nothing."
-	if open := onlyOpen(rows); len(open) > 0 && len(open) <= 8 {
-		text += " These are open:\n\n" + m.bullets(open)
-	}
-	return phraseFound{found: found{say: text}, guess: true}
-}
-
-func (m *memory) confirm(in intent, t task, ask, intro string) found {
-	then := in
-	then.ref, then.sure = ref{ids: []int{t.ID}}, true
-	return found{say: intro, ask: &question{what: yesNo, text: ask, then: []intent{then}}}
-}
-
-// choose asks which of several tasks is meant, naming them.
-func (m *memory) choose(in intent, rows []task, text string) found {
-	const most = 10
-	shown := rows[:min(len(rows), most)]
-	intro := fmt.Sprintf("I see %d tasks that could be meant:\n\n%s", len(rows), m.bullets(shown))
-	if len(rows) > most {
-		intro += fmt.Sprintf("\n- and %d more", len(rows)-most)
-	}
-	given := in
-	given.soft, given.wrong = false, ""
-	return found{say: intro, ask: &question{what: which, text: text, given: &given, from: idsOf(rows)}}
-}
-
-func (m *memory) whichTask(in intent) found {
-	given := in
-	return found{ask: &question{what: which, given: &given, text: "Which task shall I " + in.verb() + "? A number or a few of its words will do."}}
-}
-
-func (in intent) verb() string {
-	switch in.kind {
-	case complete:
-		return "complete"
-	case remove:
-		return "delete"
-	case reopen:
-		return "reopen"
-	default:
-		return "change"
-	}
-}
-
-func idsOf(rows []task) []int {
-	var ids []int
-	for _, t := range rows {
-		ids = append(ids, t.ID)
-	}
-	return ids
-}
-
-// inOrder is the order in which lists are shown: open before done.
-func inOrder(tasks []task) []task {
-	out := slices.Clone(tasks)
-	slices.SortStableFunc(out, func(a, b task) int {
-		switch {
-		case a.open() && !b.open():
-			return -1
-		case !a.open() && b.open():
-			return 1
-		}
-		return 0
-	})
-	return out
-}
-
-func onlyOpen(tasks []task) []task {
-	var out []task
-	for _, t := range tasks {
-		if t.open() {
-			out = append(out, t)
-		}
-	}
-	return out
 }

@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// ref is how a sentence names tasks. Exactly one field is set.
+// ref is how a sentence names tasks. Exactly one field is set, many aside.
 type ref struct {
 	ids    []int
 	places []int // 1 = first; -1 = last
@@ -15,6 +15,7 @@ type ref struct {
 	them   bool
 	all    string // "all", "open", "completed"
 	words  string
+	many   bool // words: all that match
 }
 
 const batch = 20 // tasks in one answer: a run has a limit of tool calls
@@ -29,6 +30,7 @@ var (
 	hashRE     = regexp.MustCompile(`#(\d{1,9})\b`)
 	idWordRE   = regexp.MustCompile(`(?i)^(?:tasks?|numbers?|no\.?|nr\.?|num|items?|ids?|to-?dos?|todos?|the|with|#|and|plus|also|&)$`)
 	rangeRE    = regexp.MustCompile(`^#?(\d{1,9})(?:-|–|\.\.)#?(\d{1,9})$`)
+	everyRE    = regexp.MustCompile(`(?i)^(?:all|both|every)(?: of)?(?: the| my)? (.+)$`)
 	leadRE     = regexp.MustCompile(`(?i)^(?:(?:the|my|a|an|that|this|our)\s+)?(?:(?:tasks?|to-?dos?|items?|reminders?|ones?)\s+(?:to|about|called|named|titled|for|with|of|that says|saying)\s+)?(?:(?:the|my|a|an)\s+)?`)
 	tailRE     = regexp.MustCompile(`(?i)\s+(?:tasks?|ones?|items?|to-?dos?|reminders?)$`)
 	andRE      = regexp.MustCompile(`(?i)\s*,\s*(?:and\s+)?|\s+(?:and|&|plus)\s+`)
@@ -63,6 +65,9 @@ func parseRef(s string) ref {
 	}
 	if p := parsePlaces(s); len(p) > 0 {
 		return ref{places: p}
+	}
+	if c := everyRE.FindStringSubmatch(s); c != nil {
+		return ref{words: c[1], many: true}
 	}
 	if unquote(s) != s {
 		return ref{words: unquote(s)}
@@ -190,17 +195,18 @@ func match(words string, tasks []task) (sure, perhaps []task) {
 	best := 0
 	for _, t := range tasks {
 		title := stems(t.Title)
-		hits := overlap(q, title)
+		hits := overlap(q, title, alike)
+		near := overlap(q, title, mistyped)
 		switch {
 		case hits == len(q) && len(title) == len(q):
 			exact = append(exact, t)
 		case hits == len(q):
 			sure = append(sure, t)
-		case len(title) > 0 && overlap(title, q) == len(title) && hits*2 >= len(q):
+		case len(title) > 0 && overlap(title, q, alike) == len(title) && hits*2 >= len(q):
 			within = append(within, t)
-		case hits > 0 && hits*2 >= len(q) && hits >= best:
-			if hits > best {
-				perhaps, best = nil, hits
+		case near > 0 && near*2 >= len(q) && near >= best:
+			if near > best {
+				perhaps, best = nil, near
 			}
 			perhaps = append(perhaps, t)
 		}
@@ -216,10 +222,10 @@ func match(words string, tasks []task) (sure, perhaps []task) {
 	return nil, perhaps
 }
 
-func overlap(q, title []string) int {
+func overlap(q, title []string, same func(a, b string) bool) int {
 	n := 0
 	for _, w := range q {
-		if slices.ContainsFunc(title, func(t string) bool { return alike(w, t) }) {
+		if slices.ContainsFunc(title, func(t string) bool { return same(w, t) }) {
 			n++
 		}
 	}

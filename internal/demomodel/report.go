@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 const mostShown = 40 // tasks of one list
@@ -20,7 +22,7 @@ func (p *plan) report(intents []intent) string {
 				done = append(done, a)
 			}
 		}
-		paragraphs = append(paragraphs, p.m.changesReport(done, p.turn.user)...)
+		paragraphs = append(paragraphs, p.changesReport(done)...)
 	}
 	paragraphs = append(paragraphs, p.notes...)
 	for _, in := range intents {
@@ -31,7 +33,7 @@ func (p *plan) report(intents []intent) string {
 			paragraphs = append(paragraphs, in.text)
 		}
 	}
-	if p.ask != nil && !strings.HasSuffix(strings.Join(paragraphs, "\n\n"), p.ask.text) {
+	if p.ask != nil && !strings.Contains(strings.Join(paragraphs, "\n\n"), p.ask.text) {
 		paragraphs = append(paragraphs, p.ask.text)
 	}
 	if len(paragraphs) == 0 {
@@ -86,7 +88,8 @@ func countOf(n int, one, many string) string {
 }
 
 // changesReport says what happened to each task, from its row.
-func (m *memory) changesReport(acts []act, seed string) []string {
+func (p *plan) changesReport(acts []act) []string {
+	m, seed := p.m, p.turn.user
 	var out []string
 	for _, tool := range []string{addTask, completeTask, updateTask, deleteTask, reopenTask, restoreTask} {
 		var rows []task
@@ -95,7 +98,11 @@ func (m *memory) changesReport(acts []act, seed string) []string {
 				rows = append(rows, *a.task)
 			}
 		}
-		if len(rows) > 0 {
+		switch {
+		case len(rows) == 1 && tool == updateTask:
+			i := slices.IndexFunc(acts, func(a act) bool { return a.name == tool && a.task != nil })
+			out = append(out, p.updated(acts[i]))
+		case len(rows) > 0:
 			out = append(out, m.changed(tool, rows, seed))
 		}
 	}
@@ -138,16 +145,13 @@ func (m *memory) changed(tool string, rows []task, seed string) string {
 		if one {
 			return pick(seed, "Ticked off: "+m.name(t)+".", m.name(t)+" is done. Nice.", "Marked "+m.name(t)+" as done.")
 		}
-		return fmt.Sprintf("%s %d tasks:\n\n%s", pick(seed, "Ticked off", "Marked as done:"), len(rows), m.bullets(rows))
+		return fmt.Sprintf("Ticked off %d tasks:\n\n%s", len(rows), m.bullets(rows))
 	case deleteTask:
 		if one {
 			return pick(seed, "Deleted "+m.name(t)+".", m.name(t)+" is off your list.", "Removed "+m.name(t)+".")
 		}
 		return fmt.Sprintf("Deleted %d tasks:\n\n%s", len(rows), m.bullets(rows))
 	case updateTask:
-		if one {
-			return m.updated(t)
-		}
 		return fmt.Sprintf("Changed %d tasks:\n\n%s", len(rows), m.bullets(rows))
 	case reopenTask:
 		return "Open again:\n\n" + m.bullets(rows)
@@ -163,22 +167,33 @@ func noteOf(t task) string {
 	return " Its note says: " + plain(short(t.Description, 200))
 }
 
-// updated tells what differs from the row as it was known before.
-func (m *memory) updated(t task) string {
+// updated tells what a call changed, and from what if that is known.
+func (p *plan) updated(a act) string {
+	var asked struct {
+		Title       string         `json:"title"`
+		Description string         `json:"description"`
+		Due         jsontext.Value `json:"due_on"`
+	}
+	_ = json.Unmarshal([]byte(a.args), &asked) // ours; if not, the row is told as it is
+	m, t := p.m, *a.task
 	old, known := m.known[t.ID]
+	if i := slices.IndexFunc(p.tasks, func(r task) bool { return r.ID == t.ID }); i >= 0 {
+		old, known = p.tasks[i], true
+	}
+	titled, dated, noted := asked.Title != "", len(asked.Due) > 0, asked.Description != ""
 	switch {
-	case !known:
-		return "Changed: " + strings.TrimPrefix(m.bullet(t), "- ") + "." + noteOf(t)
-	case old.Title != t.Title && old.Due == t.Due:
-		return fmt.Sprintf("Renamed **#%d** from “%s” to “%s”.", t.ID, plain(short(old.Title, 120)), plain(short(t.Title, 120)))
-	case old.Title == t.Title && t.Due != old.Due && t.Due == "":
-		return m.name(t) + " has no due date any more."
-	case old.Title == t.Title && t.Due != old.Due:
-		return m.name(t) + " is now due " + m.cal.say(t.Due) + "."
-	case old.Title == t.Title && old.Description != t.Description:
-		return "Noted on " + m.name(t) + "." + noteOf(t)
-	case old == t:
+	case known && old == t:
 		return m.name(t) + " was already like that."
+	case titled && !dated && !noted && known && old.Title != t.Title:
+		return fmt.Sprintf("Renamed **#%d** from “%s” to “%s”.", t.ID, plain(short(old.Title, 120)), plain(short(t.Title, 120)))
+	case titled && !dated && !noted:
+		return fmt.Sprintf("**#%d** is now called “%s”.", t.ID, plain(short(t.Title, 120)))
+	case dated && !titled && !noted && t.Due == "":
+		return m.name(t) + " has no due date any more."
+	case dated && !titled && !noted:
+		return m.name(t) + " is now due " + m.cal.say(t.Due) + "."
+	case noted && !titled && !dated:
+		return "Noted on " + m.name(t) + "." + noteOf(t)
 	}
 	return "Changed: " + strings.TrimPrefix(m.bullet(t), "- ") + "." + noteOf(t)
 }
@@ -234,6 +249,12 @@ func (p *plan) listReport(in intent) string {
 	rows := inOrder(a.tasks)
 	open := onlyOpen(rows)
 	done := rows[len(open):]
+	switch {
+	case in.id != 0:
+		return p.m.detailReport(in.id, rows)
+	case in.isDone:
+		return p.m.doneReport(in.words, rows)
+	}
 	if in.when != "" {
 		return p.m.dueReport(in.when, open)
 	}
@@ -316,6 +337,40 @@ func (m *memory) searchReport(in intent, rows []task) string {
 	return countOf(len(rows), "One task matches ", "%d tasks match ") + name + ":\n\n" + strings.Join(lines, "\n")
 }
 
+// doneReport answers "did I pay the rent?".
+func (m *memory) doneReport(words string, rows []task) string {
+	sure, perhaps := match(words, rows)
+	if len(sure) == 0 {
+		sure = perhaps
+	}
+	switch {
+	case len(sure) == 0:
+		return "I found no task that sounds like “" + plain(short(words, 60)) + "”, so I cannot tell."
+	case len(sure) > 1:
+		return m.searchReport(intent{query: words}, sure)
+	case sure[0].open():
+		return "Not yet: " + strings.TrimPrefix(m.bullet(sure[0]), "- ") + " is still open."
+	}
+	return "Yes, " + m.name(sure[0]) + " is done."
+}
+
+// detailReport tells all that is known of one task.
+func (m *memory) detailReport(id int, rows []task) string {
+	i := slices.IndexFunc(rows, func(t task) bool { return t.ID == id })
+	if i < 0 {
+		return fmt.Sprintf("There is no task **#%d** in your list.", id)
+	}
+	t := rows[i]
+	text := m.name(t) + " is " + map[bool]string{true: "open", false: "done"}[t.open()]
+	switch {
+	case m.overdue(t):
+		text += " and overdue, it was due " + m.cal.say(t.Due)
+	case t.Due != "" && t.open():
+		text += ", due " + m.cal.say(t.Due)
+	}
+	return text + "." + noteOf(t)
+}
+
 // dueReport answers what is due, late or next from the open tasks.
 func (m *memory) dueReport(when string, open []task) string {
 	if m.cal.today.IsZero() {
@@ -333,7 +388,7 @@ func (m *memory) dueReport(when string, open []task) string {
 		return slices.DeleteFunc(slices.Clone(dated), func(t task) bool { return t.Due > last })
 	}
 	var rows []task
-	what := ""
+	var what string
 	switch when {
 	case "today":
 		rows, what = until(today), "due today"
@@ -355,15 +410,20 @@ func (m *memory) dueReport(when string, open []task) string {
 		}
 		return "The most urgent by date is " + strings.TrimPrefix(m.bullet(dated[0]), "- ") + "."
 	default:
-		rows, what = dated, "with a due date"
+		if _, err := time.Parse(isoDate, when); err == nil {
+			rows = slices.DeleteFunc(slices.Clone(dated), func(t task) bool { return t.Due != when })
+			what = "due " + m.cal.say(when)
+			break
+		}
+		if len(dated) > 0 {
+			return "By due date:\n\n" + m.bullets(dated)
+		}
+		what = "due on a certain day"
 	}
 	if len(rows) > 0 {
 		return countOf(len(rows), "One open task is ", "%d open tasks are ") + what + ":\n\n" + m.bullets(rows)
 	}
 	text := "Nothing is " + what + "."
-	if what == "with a due date" {
-		text = "No open task has a due date."
-	}
 	if n := len(open); n > 0 {
 		text += " " + countOf(n, "One task is open:", "%d tasks are open in all:") + "\n\n" + m.bullets(open)
 	}

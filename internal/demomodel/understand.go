@@ -7,9 +7,11 @@ import (
 )
 
 var (
-	politeRE = regexp.MustCompile(`(?i)^(?:please|pls|plz|kindly|hey|hi|hello|yo|ok|okay|k|alright|all right|right|great|cool|perfect|nice|thanks|thank you|thx|so|well|um+|uh+|and|also|now|then|but|quickly|just|maybe|parley|good (?:morning|afternoon|evening)|(?:can|could|would|will) (?:you|u)(?: please| kindly| maybe| quickly| just| also| now)*|(?:i(?:'d| would) (?:like|love)|i want|i need) (?:you )?to (?:please )?(see|know|view|check|hear)|(?:i(?:'d| would) (?:like|love)|i want|i need) you to|you (?:can|could|should|may|need to)|go ahead and|let me (see|know)|tell me|let'?s (see)|i(?:'d| would) like to (see|add|delete|remove|complete|mark|rename|create)|i want to (see|add|delete|remove|complete|mark|rename|create)|i need to (see|add|delete|remove|mark|rename|create) (?:a |my |all |the )?(?:tasks?|list|to-?dos?|#?\d))\b[,.!:]*\s+`)
+	politeRE = regexp.MustCompile(`(?i)^(?:please|pls|plz|kindly|i think|i believe|i guess|i suppose|it seems|looks like|hey|hi|hello|yo|ok|okay|k|alright|all right|right|great|cool|perfect|nice|thanks|thank you|thx|so|well|um+|uh+|and|also|now|then|but|quickly|just|maybe|parley|good (?:morning|afternoon|evening)|(?:can|could|would|will) (?:you|u)(?: please| kindly| maybe| quickly| just| also| now)*|(?:i(?:'d| would) (?:like|love)|i want|i need) (?:you )?to (?:please )?(see|know|view|check|hear)|(?:i(?:'d| would) (?:like|love)|i want|i need) you to|you (?:can|could|should|may|need to)|go ahead and|let me (see|know)|tell me|let'?s (see)|i(?:'d| would) like to (see|add|delete|remove|complete|mark|rename|create)|i want to (see|add|delete|remove|complete|mark|rename|create)|i need to (see|add|delete|remove|mark|rename|create) (?:a |my |all |the )?(?:tasks?|list|to-?dos?|#?\d))\b[,.!:]*\s+`)
 	// politeRE may swallow a verb that matters; these are put back.
-	tailPoliteRE = regexp.MustCompile(`(?i)[\s,]*(?:\b(?:please|pls|plz|thanks|thank you|thx|for me|will you|would you|could you|can you|right now|if you can|ok\?|okay\?|asap)|:\)|🙂|🙏)[\s.!?]*$`)
+	tailPoliteRE = regexp.MustCompile(`(?i)[\s,]*(?:\b(?:please|pls|plz|thanks|thank you|thx|for me|too|as well|also|will you|would you|could you|can you|right now|if you can|ok\?|okay\?|asap)|:\)|🙂|🙏)[\s.!?]*$`)
+
+	requestRE = regexp.MustCompile(`(?i)^(?:(?:please|hey|hi|hello|ok|so)\b[, ]*)*(?:can|could|would|will) (?:you|u)\b`)
 
 	yesRE    = regexp.MustCompile(`(?i)^(?:yes|yeah|yea|yep|yup|yess+|ya|y|sure(?: thing)?|ok|okay|k|do it|do that|go ahead|go for it|of course|definitely|absolutely|right|correct|confirm(?:ed)?|exactly|that'?s (?:right|it|the one|correct)|sounds good|please do|please|affirmative|why not|i am sure|i'm sure|add (?:it|that|them)|delete (?:it|them)(?: all)?|complete (?:it|them)(?: all)?|👍|👍🏻|✅)(?:[\s,.!]+(?:please|do it|do that|go ahead|sure|of course|thanks|thank you|that one|it is|all of them|all|delete (?:it|them)(?: all)?|delete all.*|delete everything|add (?:it|that|them)|complete (?:it|them)|i'?m sure|i am sure|yes))*[\s.!]*$`)
 	yesDueRE = regexp.MustCompile(`(?i)^(?:yes|yeah|yep|sure|ok|okay)(?: please)?[,.! ]+(?:but )?(?:make it |due |add it |that's )?(.+)$`)
@@ -92,6 +94,9 @@ func endsOpen(left string) bool {
 
 // strip takes courtesy from both ends.
 func strip(s string) string {
+	if requestRE.MatchString(s) {
+		s = strings.TrimRight(s, " ?")
+	}
 	for range 8 {
 		before := s
 		if m := politeRE.FindStringSubmatchIndex(s); m != nil && !isGreetingOnly(s) {
@@ -124,13 +129,13 @@ func (m *memory) clause(s string) intent {
 		return in
 	}
 	bare := strip(s)
+	if in, ok := m.smallTalk(bare); ok {
+		return in
+	}
 	if in, ok := m.correction(s); ok {
 		return in
 	}
 	if in, ok := m.command(bare); ok {
-		return in
-	}
-	if in, ok := m.smallTalk(bare); ok {
 		return in
 	}
 	return m.fallback(s, bare)
@@ -161,11 +166,12 @@ func (m *memory) reply(s string, q *question) ([]intent, bool) {
 		return m.replyYes(s, bare, q)
 	case which:
 		return m.replyWhich(bare, q)
+	default: // the reply is text
 	}
 	if yesRE.MatchString(s) {
 		return []intent{askAgain(q)}, true
 	}
-	if in, ok := m.command(bare); ok && (q.what != newTitle || in.kind == list) && (in.kind != say || in.ask == nil) {
+	if in, ok := m.command(bare); ok && (q.what != newTitle || in.kind == list) {
 		return nil, false
 	}
 	switch q.what {
@@ -277,152 +283,8 @@ func (m *memory) replyWhich(bare string, q *question) ([]intent, bool) {
 			in.ref = ref{ids: idsOf(sure)}
 			return []intent{in}, true
 		}
-		return []intent{askAgain(q)}, true
+		return []intent{askAgain(q)}, len(strings.Fields(bare)) <= 4
 	}
 	in.ref = r
 	return []intent{in}, true
-}
-
-// Corrections.
-var (
-	correctedRE = regexp.MustCompile(`(?i)^(?:no|nope|nah|sorry|oops|whoops|wait|actually|hmm+|correction|i mean|rather|not quite|ah|oh|argh|my bad|my mistake|on second thought|no no)\b[,.!:; -]*(.+)$`)
-	meantRE     = regexp.MustCompile(`(?i)^(?:but )?(?:i (?:meant|mean|said|wanted|was thinking of)(?: to say| to write)?|it(?:'s| is| was)? (?:supposed to (?:be|say)|should be|should say|should read|meant to be|needs to be|ought to be)|it should (?:be|say|read)|that should (?:be|say)|should (?:be|say)|(?:let'?s )?make (?:it|that|this)|call it|(?:change|rename|set|turn|correct) (?:it|that)(?: to| into)?|name it|title it)(?:[: ]+(?:to|to be|say|called))?[: ]+(.+?)(?: instead| rather)?[.!]*$`)
-	isRE        = regexp.MustCompile(`(?i)^(?:it'?s|it is|that'?s)(?: called)? (.+)$`)
-	notButRE    = regexp.MustCompile(`(?i)^not (.+?)(?:[,;:.] ?(?:but )?| but (?:rather )?)(.+)$`)
-	butNotRE    = regexp.MustCompile(`(?i)^(.+?)(?:, not|,? instead of|,? rather than) (.+)$`)
-	insteadRE   = regexp.MustCompile(`(?i)^(.+?),? (?:instead|rather)[.!]*$`)
-	noTitleRE   = regexp.MustCompile(`(?i)^(?:i|i'?m|you|we|he|she|they|what|why|how|when|who|where|that|this|it|it's|thanks|thank|is|are|do|does|can|never|not|nothing|ok|fine|wrong|good|bad|yes|no|all|everything|stop|wait|really|sure|of|nevermind)\b`)
-	priorityRE  = regexp.MustCompile(`(?i)^(?:urgent|important|high(?:est)? priority|top priority|low priority|a priority)$`)
-)
-
-// meant strips "I meant" and its like.
-func meant(s string) string {
-	if m := meantRE.FindStringSubmatch(s); m != nil {
-		return m[1]
-	}
-	if m := isRE.FindStringSubmatch(s); m != nil {
-		return m[1]
-	}
-	if m := insteadRE.FindStringSubmatch(s); m != nil {
-		return m[1]
-	}
-	return s
-}
-
-func (m *memory) correction(s string) (intent, bool) {
-	corrected := false
-	for range 4 {
-		c := correctedRE.FindStringSubmatch(s)
-		if c == nil {
-			break
-		}
-		s, corrected = c[1], true
-	}
-	s = strip(s)
-	if corrected {
-		if in, ok := m.command(s); ok && !meantRE.MatchString(s) && in.kind != say {
-			return in, true
-		}
-	}
-	said := meantRE.MatchString(s)
-	words, wrong := meant(s), ""
-	switch {
-	case said:
-	case notButRE.MatchString(s):
-		c := notButRE.FindStringSubmatch(s)
-		words, wrong, said = c[2], c[1], true
-	case corrected && butNotRE.MatchString(s):
-	case insteadRE.MatchString(s) && len(strings.Fields(s)) < 8:
-		said = m.sinceAct <= 1
-	case !corrected:
-		return intent{}, false
-	}
-	if c := butNotRE.FindStringSubmatch(words); c != nil {
-		words, wrong, said = c[1], c[2], true
-	}
-	words = strings.Trim(words, " .,!")
-	if words == "" || !said && (noTitleRE.MatchString(words) || len(strings.Fields(words)) > 6 || strings.HasSuffix(s, "?") || corrected && words == s && m.sinceAct > 0) {
-		return intent{}, false
-	}
-	return m.corrected(words, strings.Trim(wrong, " .,!"), said)
-}
-
-// corrected applies a correction to what was done last.
-func (m *memory) corrected(words, wrong string, said bool) (intent, bool) {
-	if m.lastVerb == "" || m.sinceAct > 3 {
-		if !said || len(m.subject) != 1 {
-			return intent{}, false
-		}
-	}
-	last := intent{kind: update, ref: ref{ids: m.lastIDs}}
-	if len(m.lastIDs) != 1 {
-		last.ref = ref{it: true}
-	}
-	if m.lastVerb == "" {
-		last.ref = ref{ids: m.subject}
-	}
-	if due, ok := m.cal.whole(words); ok {
-		last.change.due = due
-		if len(m.lastIDs) > 1 {
-			last.ref = ref{ids: m.lastIDs}
-		}
-		return last, true
-	}
-	if priorityRE.MatchString(words) {
-		return intent{kind: say, text: "There are no priorities here. You can put it in the title, for example “make it Call mom (urgent)”."}, true
-	}
-	if m.lastVerb == completeTask || m.lastVerb == deleteTask {
-		in := intent{kind: complete, ref: parseRef(words)}
-		undo := "The one before stays done; you can untick it in the task panel."
-		if m.lastVerb == deleteTask {
-			in.kind, undo = remove, "The one before is still deleted; **Undo** in the task panel brings it back."
-		}
-		in.note = undo
-		if in.ref.certain() || said {
-			return in, true
-		}
-		return intent{}, false
-	}
-	rest, due := m.cal.take(words)
-	last.change = change{title: strings.Trim(unquote(rest), " .,"), due: due, fix: true}
-	if title(last.change.title) == "" {
-		return intent{}, false
-	}
-	if wrong != "" {
-		last.wrong = ""
-		if len(m.lastIDs) > 1 {
-			last.wrong = wrong
-		}
-		for _, t := range m.rows(m.lastIDs) {
-			if fixed, ok := replaceFold(t.Title, wrong, rest); ok {
-				last.change.title, last.change.fix = title(fixed), false
-				last.ref, last.wrong = ref{ids: []int{t.ID}}, ""
-			}
-		}
-	}
-	return last, true
-}
-
-func replaceFold(s, old, with string) (string, bool) {
-	re, err := regexp.Compile(`(?i)(^|\W)` + regexp.QuoteMeta(old) + `($|\W)`)
-	if err != nil || !re.MatchString(s) {
-		return s, false
-	}
-	return re.ReplaceAllString(s, "${1}"+strings.ReplaceAll(with, "$", "$$")+"${2}"), true
-}
-
-var timeTailRE = regexp.MustCompile(`(?i) (?:at \d[\d:. ]*(?:am|pm)?|in the (?:morning|afternoon|evening)|at night|tonight)$`)
-
-// refit puts a correction where it belongs in a title: "bread" makes "Buy milk"
-// into "Buy bread".
-func refit(old, corrected string) string {
-	if old == "" || beginsWithChore(corrected) || !beginsWithChore(old) || len(strings.Fields(corrected)) > 4 {
-		return title(corrected)
-	}
-	verb, _, _ := strings.Cut(old, " ")
-	fitted := verb + " " + corrected
-	if tail := timeTailRE.FindString(old); tail != "" && !timeTailRE.MatchString(fitted) {
-		fitted += tail
-	}
-	return fitted
 }

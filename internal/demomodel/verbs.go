@@ -164,7 +164,7 @@ var sentences = []string{
 func prose(n int) string {
 	var b strings.Builder
 	for i, s := 0, 0; i < n; s++ {
-		for _, w := range strings.Fields(sentences[s%len(sentences)]) {
+		for w := range strings.FieldsSeq(sentences[s%len(sentences)]) {
 			if i == n {
 				break
 			}

@@ -116,7 +116,7 @@ var chores = setOf(`answer apply arrange ask assemble attend back bake book borr
 
 func setOf(words string) map[string]bool {
 	m := make(map[string]bool)
-	for _, w := range strings.Fields(words) {
+	for w := range strings.FieldsSeq(words) {
 		m[w] = true
 	}
 	return m
@@ -171,33 +171,42 @@ func stem(w string) string {
 	return strings.TrimSuffix(w, "e")
 }
 
-// alike forgives a plural, a beginning and one wrong letter in a long word.
+// alike forgives a plural and a word cut short.
 func alike(a, b string) bool {
-	if a == b {
-		return true
-	}
-	if len(a) >= 4 && strings.HasPrefix(b, a) || len(b) >= 4 && strings.HasPrefix(a, b) {
-		return true
-	}
-	return len(a) >= 5 && len(b) >= 5 && oneEdit(a, b)
+	return a == b || len(a) >= 4 && strings.HasPrefix(b, a) || len(b) >= 4 && strings.HasPrefix(a, b)
 }
 
-func oneEdit(a, b string) bool {
-	if len(a) > len(b) {
-		a, b = b, a
+// mistyped forgives a wrong letter or two in a long word. It is never sure
+// enough to act on.
+func mistyped(a, b string) bool {
+	return alike(a, b) || min(len(a), len(b)) >= 5 && edits(a, b) <= 1+max(len(a), len(b))/8
+}
+
+// edits counts the letters to change, add, drop or swap between a and b.
+func edits(a, b string) int {
+	if len(a) > 40 || len(b) > 40 {
+		return max(len(a), len(b))
 	}
-	if len(b)-len(a) > 1 {
-		return false
+	before, prev := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
 	}
-	i := 0
-	for i < len(a) && a[i] == b[i] {
-		i++
+	for i := 1; i <= len(a); i++ {
+		row := make([]int, len(b)+1)
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, prev = prev, row
 	}
-	if len(a) == len(b) {
-		swapped := i+1 < len(a) && a[i] == b[i+1] && a[i+1] == b[i] && a[i+2:] == b[i+2:]
-		return i == len(a) || a[i+1:] == b[i+1:] || swapped
-	}
-	return a[i:] == b[i+1:]
+	return prev[len(b)]
 }
 
 // join makes "a, b and c".

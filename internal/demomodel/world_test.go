@@ -194,8 +194,10 @@ type chat struct {
 
 func newChat(t *testing.T, s *store) *chat {
 	t.Helper()
-	return &chat{t: t, client: clientOf(t, demomodel.Options{}), store: s, tools: offered(toolNames...),
-		messages: []openai.ChatCompletionMessage{{Role: "system", Content: system}}}
+	return &chat{
+		t: t, client: clientOf(t, demomodel.Options{}), store: s, tools: offered(toolNames...),
+		messages: []openai.ChatCompletionMessage{{Role: "system", Content: system}},
+	}
 }
 
 func clientOf(t *testing.T, o demomodel.Options) *openai.Client {
