@@ -67,7 +67,7 @@ WITH RECURSIVE c AS (
 	SELECT body, tip, open_runs FROM conversation WHERE user_id = $1 AND conversation_id = $2
 ), path AS (
 	SELECT r.run_id, r.parent_id, r.n, 1 AS depth FROM c
-	JOIN run r ON r.user_id = $1 AND r.conversation_id = $2 AND r.run_id = %s
+	JOIN run r ON r.user_id = $1 AND r.conversation_id = $2 AND %s
 	UNION ALL
 	SELECT r.run_id, r.parent_id, r.n, p.depth + 1 FROM path p
 	JOIN run r ON r.user_id = $1 AND r.conversation_id = $2 AND r.run_id = p.parent_id AND r.n < p.n
@@ -80,8 +80,9 @@ SELECT c.body, EXISTS (SELECT FROM path WHERE depth > $3),
 FROM c`
 
 var (
-	selectTip    = fmt.Sprintf(selectBase, `c.tip`, `UNION SELECT unnest(open_runs) FROM c`)
-	selectBefore = fmt.Sprintf(selectBase, `(SELECT b.parent_id FROM run b WHERE b.user_id = $1 AND b.conversation_id = $2 AND b.run_id = $4)`, ``) +
+	selectTip    = fmt.Sprintf(selectBase, `r.run_id = c.tip`, `UNION SELECT unnest(open_runs) FROM c`)
+	selectBefore = fmt.Sprintf(selectBase, `r.run_id = (SELECT parent_id FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = $4)
+		AND r.n < (SELECT n FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = $4)`, ``) +
 		` WHERE EXISTS (SELECT FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = $4)`
 )
 
@@ -102,7 +103,7 @@ func (s *Store) Base(ctx context.Context, r events.Ref, limit int, before events
 
 func scanBase(r pgx.CollectableRow) (*events.Conversation, error) {
 	b := struct {
-		Head    jsontext.Value   `json:",inline"`
+		Head    jsontext.Value   `json:",embed"`
 		Runs    []jsontext.Value `json:"runs"`
 		HasMore bool             `json:"has_more,omitzero"`
 	}{Runs: []jsontext.Value{}}

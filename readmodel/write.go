@@ -17,6 +17,9 @@ import (
 // else has written, or the database lost its newest transactions.
 var ErrMoved = errors.New("the checkpoint has moved")
 
+// ErrUnprojectable reports a state that cannot be written as rows.
+var ErrUnprojectable = errors.New("no rows for a conversation")
+
 // A Position is how far a stream is recorded.
 type Position struct {
 	Stream string
@@ -70,13 +73,18 @@ func (s *Store) Rewind(ctx context.Context, p Position, incarnation time.Time) e
 // Lease makes holder the recorder of stream for ttl, or extends that, and says
 // whether it is. The transaction is flushed to disk, and with it all before it.
 func (s *Store) Lease(ctx context.Context, stream, holder string, ttl time.Duration) (bool, error) {
-	tag, err := s.pool.Exec(ctx, `INSERT INTO recorder_lease AS l (stream, holder, expires_at) VALUES ($1, $2, now() + $3)
-		ON CONFLICT (stream) DO UPDATE SET holder = $2, expires_at = excluded.expires_at
-		WHERE l.holder = $2 OR l.expires_at < now()`, stream, holder, ttl)
+	var mine bool
+	err := s.retry(ctx, func(ctx context.Context) error {
+		tag, err := s.pool.Exec(ctx, `INSERT INTO recorder_lease AS l (stream, holder, expires_at) VALUES ($1, $2, now() + $3)
+			ON CONFLICT (stream) DO UPDATE SET holder = $2, expires_at = excluded.expires_at
+			WHERE l.holder = $2 OR l.expires_at < now()`, stream, holder, ttl)
+		mine = tag.RowsAffected() == 1
+		return err
+	})
 	if err != nil {
 		return false, fmt.Errorf("lease: %w", err)
 	}
-	return tag.RowsAffected() == 1, nil
+	return mine, nil
 }
 
 // Release gives the lease back, so that another recorder need not wait.
@@ -213,7 +221,7 @@ func queueRows(q *pgx.Batch, folds []*Fold) error {
 	for _, f := range folds {
 		c, r, w, err := f.project()
 		if err != nil {
-			return fmt.Errorf("project %s: %w", f.ConversationID, err)
+			return fmt.Errorf("%w: %s: %w", ErrUnprojectable, f.ConversationID, err)
 		}
 		conversations, runs, found = append(conversations, c), append(runs, r...), append(found, w...)
 	}

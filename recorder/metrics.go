@@ -1,0 +1,71 @@
+package recorder
+
+import (
+	"maps"
+
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+type metrics struct {
+	commits, duplicates, loads, errors, rewinds, trimmed prometheus.Counter
+	position                                             prometheus.Gauge
+	rejected                                             *prometheus.GaugeVec
+	batches                                              prometheus.Histogram
+}
+
+func newMetrics(to prometheus.Registerer) (*metrics, error) {
+	if to == nil {
+		to = prometheus.NewRegistry()
+	}
+	counter := func(name, help string) prometheus.Counter {
+		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "parley", Subsystem: "recorder", Name: name, Help: help})
+	}
+	m := &metrics{
+		commits:    counter("commits_total", "Commits written to the archive."),
+		duplicates: counter("duplicates_total", "Messages of the log that the archive had already."),
+		loads:      counter("folds_loaded_total", "Conversations folded from the archive."),
+		errors:     counter("interruptions_total", "Times that recording had to begin again at the checkpoint."),
+		rewinds:    counter("rewinds_total", "Times that the log had lost what was recorded already."),
+		trimmed:    counter("trimmed_total", "Messages removed from the log after they were archived."),
+		position: prometheus.NewGauge(prometheus.GaugeOpts{
+			Namespace: "parley", Subsystem: "recorder", Name: "position", Help: "Sequence of the log up to which it is recorded.",
+		}),
+		rejected: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "parley", Subsystem: "recorder", Name: "rejected", Help: "Messages of the log in archive_rejected. Not zero is an alarm.",
+		}, []string{"reason"}),
+		batches: prometheus.NewHistogram(prometheus.HistogramOpts{
+			Namespace: "parley", Subsystem: "recorder", Name: "batch_seconds", Help: "Time to fold and write a batch.",
+			Buckets: prometheus.ExponentialBuckets(0.001, 2, 12),
+		}),
+	}
+	for _, reason := range reasons {
+		m.rejected.WithLabelValues(reason)
+	}
+	for _, c := range []prometheus.Collector{
+		m.commits, m.duplicates, m.loads, m.errors, m.rewinds, m.trimmed, m.position, m.rejected, m.batches,
+	} {
+		if err := to.Register(c); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
+}
+
+// alarm counts a rejection.
+func (r *Recorder) alarm(reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.alarms[reason]++
+	r.metrics.rejected.WithLabelValues(reason).Set(float64(r.alarms[reason]))
+}
+
+// setRejected takes over what the table has: alarms outlive a restart, and end
+// when somebody has cleared the table.
+func (r *Recorder) setRejected(counts map[string]int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.alarms = maps.Clone(counts)
+	for _, reason := range reasons {
+		r.metrics.rejected.WithLabelValues(reason).Set(float64(counts[reason]))
+	}
+}

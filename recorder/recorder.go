@@ -1,0 +1,342 @@
+package recorder
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/parleychat/parley/eventlog"
+	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/readmodel"
+)
+
+// ErrOtherStream reports a log that is not the one recorded so far: its store
+// was lost or replaced.
+var ErrOtherStream = errors.New("the log is another one than Postgres knows")
+
+// errStepAside reports that another recorder holds the lease.
+var errStepAside = errors.New("another recorder is active")
+
+// Options configure a Recorder. Log and Store have no default.
+type Options struct {
+	// Log is what is recorded.
+	Log *eventlog.Log
+	// Store is where it goes.
+	Store *readmodel.Store
+	// Logger; nil means none.
+	Logger *slog.Logger
+	// Keep is how long the log keeps what is archived; 0 means 7 days.
+	Keep time.Duration
+	// TrimEvery is how often the log is trimmed; 0 means hourly.
+	TrimEvery time.Duration
+	// LeaseTTL is how long a dead recorder goes unnoticed; 0 means 10 s.
+	LeaseTTL time.Duration
+	// Pace is the least time between two batches; 0 means 10 ms. A lone commit is
+	// written at once; many at a time share a transaction.
+	Pace time.Duration
+	// CacheBytes bounds the commits whose folds are kept in memory; 0 means 64 MiB.
+	CacheBytes int
+	// AdoptNewLog lets the recorder begin at the start of a log that replaced the
+	// recorded one. Commits of conversations that the archive knows are then rejected.
+	AdoptNewLog bool
+	// Registerer takes the metrics; nil means they are not offered.
+	Registerer prometheus.Registerer
+	// Now is the clock for trimming; nil means time.Now.
+	Now func() time.Time
+	// Recorded, if not nil, is told each new position after its transaction.
+	Recorded func(seq uint64)
+}
+
+// Bounds of one batch.
+const (
+	batchCommits = 500
+	batchBytes   = 8 << 20
+)
+
+// grace is how long a batch that is being written may take to end after Run was
+// told to stop.
+const grace = 5 * time.Second
+
+// A Recorder copies the log into Postgres.
+type Recorder struct {
+	o       Options
+	js      jetstream.JetStream
+	holder  string
+	metrics *metrics
+	cache   *cache
+
+	position atomic.Uint64 // recorded up to
+
+	mu      sync.Mutex
+	trouble error // why nothing is recorded at the moment
+	alarms  map[string]int
+
+	// point lets a test act at a named place of the loop.
+	point func(name string)
+}
+
+// New returns a Recorder. It does no I/O.
+func New(o Options) (*Recorder, error) {
+	if o.Log == nil || o.Store == nil {
+		return nil, errors.New("recorder: Log and Store must be set")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Recorded == nil {
+		o.Recorded = func(uint64) {}
+	}
+	for _, d := range []struct {
+		value *time.Duration
+		def   time.Duration
+	}{{&o.Keep, 7 * 24 * time.Hour}, {&o.TrimEvery, time.Hour}, {&o.LeaseTTL, 10 * time.Second}, {&o.Pace, 10 * time.Millisecond}} {
+		if *d.value == 0 {
+			*d.value = d.def
+		}
+	}
+	if o.CacheBytes == 0 {
+		o.CacheBytes = 64 << 20
+	}
+	js, err := jetstream.New(o.Log.Conn(), jetstream.WithDefaultTimeout(eventlog.PublishTimeout))
+	if err != nil {
+		return nil, fmt.Errorf("recorder: %w", err)
+	}
+	m, err := newMetrics(o.Registerer)
+	if err != nil {
+		return nil, fmt.Errorf("recorder: %w", err)
+	}
+	return &Recorder{
+		o: o, js: js, holder: uuid.NewString(), metrics: m, cache: newCache(o.CacheBytes),
+		alarms: map[string]int{}, point: func(string) {},
+	}, nil
+}
+
+// Position returns the sequence up to which this recorder has recorded.
+func (r *Recorder) Position() uint64 { return r.position.Load() }
+
+// Ready says what an operator should know: why nothing is recorded at the
+// moment, and what was rejected. Nil means all is well, or another recorder is
+// active.
+func (r *Recorder) Ready() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	err := r.trouble
+	for _, reason := range reasons {
+		if n := r.alarms[reason]; n > 0 {
+			err = errors.Join(err, fmt.Errorf("%d messages of the log rejected: %s; see table archive_rejected", n, reason))
+		}
+	}
+	return err
+}
+
+// Run records until ctx ends, waiting out NATS and Postgres. It fails only if
+// the log is another one than Postgres knows.
+func (r *Recorder) Run(ctx context.Context) error {
+	defer r.release(context.WithoutCancel(ctx))
+	nc := r.o.Log.Conn()
+	connected := nc.StatusChanged(nats.CONNECTED)
+	defer nc.RemoveStatusListener(connected)
+	for pause := time.Duration(0); ; {
+		from := r.Position()
+		err := r.session(ctx, connected)
+		r.cache.clear()
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case errors.Is(err, ErrOtherStream):
+			return err
+		case errors.Is(err, readmodel.ErrMoved), errors.Is(err, errStepAside):
+			r.o.Logger.Info("recorder steps aside", "reason", err)
+			err = nil
+		default:
+			r.metrics.errors.Inc()
+			r.o.Logger.Warn("recording interrupted", "err", err)
+		}
+		r.setTrouble(err)
+		if r.Position() != from {
+			pause = 0
+		}
+		pause = min(max(2*pause, 50*time.Millisecond), 2*time.Second)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-connected:
+		case <-time.After(pause):
+		}
+	}
+}
+
+func (r *Recorder) release(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, grace)
+	defer cancel()
+	if err := r.o.Store.Release(ctx, events.StreamLog, r.holder); err != nil {
+		r.o.Logger.Warn("lease not given back: the next recorder waits for its end", "err", err)
+	}
+}
+
+func (r *Recorder) setTrouble(err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.trouble = err
+}
+
+// session records from the checkpoint until something goes wrong. A reconnect
+// ends it: the stream behind the connection may be another.
+func (r *Recorder) session(ctx context.Context, connected <-chan nats.Status) error {
+	if err := r.acquire(ctx); err != nil {
+		return err
+	}
+	stream, err := r.js.Stream(ctx, events.StreamLog)
+	if err != nil {
+		return fmt.Errorf("stream %s: %w", events.StreamLog, err)
+	}
+	at, err := r.start(ctx, stream)
+	if err != nil {
+		return err
+	}
+	counts, err := r.o.Store.Rejections(ctx, events.StreamLog)
+	if err != nil {
+		return err
+	}
+	r.setRejected(counts)
+	r.setTrouble(nil)
+	r.position.Store(at.Seq)
+	r.o.Logger.Info("recording", "stream", events.StreamLog, "seq", at.Seq)
+
+	g, ctx := errgroup.WithContext(ctx)
+	src := newSource()
+	g.Go(func() error { return src.run(ctx, stream, at.Seq+1) })
+	g.Go(func() error { return src.gather(ctx) })
+	g.Go(func() error { return r.write(ctx, src.batches, at, connected) })
+	g.Go(func() error { return r.trimEvery(ctx, stream, at.Trimmed) })
+	return g.Wait()
+}
+
+// acquire waits until this recorder holds the lease.
+func (r *Recorder) acquire(ctx context.Context) error {
+	for {
+		mine, err := r.o.Store.Lease(ctx, events.StreamLog, r.holder, r.o.LeaseTTL)
+		if err != nil || mine {
+			return err
+		}
+		r.setTrouble(nil) // a spare one is in order
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(r.o.LeaseTTL / 3):
+		}
+	}
+}
+
+// start returns where to go on, after making sure that the checkpoint is one of
+// this stream.
+func (r *Recorder) start(ctx context.Context, stream jetstream.Stream) (readmodel.Position, error) {
+	info, err := stream.Info(ctx)
+	if err != nil {
+		return readmodel.Position{}, fmt.Errorf("stream %s: %w", events.StreamLog, err)
+	}
+	created := info.Created.UTC().Truncate(time.Microsecond) // what Postgres keeps of it
+	at, err := r.o.Store.Checkpoint(ctx, events.StreamLog, created)
+	if err != nil {
+		return at, err
+	}
+	switch {
+	case !at.Incarnation.Equal(created):
+		if at.Seq > 0 && !r.o.AdoptNewLog {
+			return at, fmt.Errorf("%w: stream %s was made %s and ends at %d, but Postgres has recorded one made %s up to %d; restore the NATS store that belongs to this database, or let the recorder adopt the new log",
+				ErrOtherStream, events.StreamLog, created.Format(time.RFC3339), info.State.LastSeq, at.Incarnation.Format(time.RFC3339), at.Seq)
+		}
+		r.o.Logger.Warn("recording a new log from its beginning", "created", created, "before", at.Incarnation, "seq", at.Seq)
+	case at.Seq == 0:
+		return at, nil
+	default:
+		back, err := wentBack(ctx, stream, info, at)
+		if err != nil || !back {
+			return at, err
+		}
+		// Reading again is harmless: what is archived is recognised.
+		r.metrics.rewinds.Inc()
+		r.o.Logger.Error("the log has lost what was recorded already; reading it again from its beginning",
+			"recorded", at.Seq, "last_seq", info.State.LastSeq)
+	}
+	if err := r.o.Store.Rewind(ctx, at, created); err != nil {
+		return at, err
+	}
+	return r.o.Store.Checkpoint(ctx, events.StreamLog, created)
+}
+
+// wentBack reports whether the stream lost its tail or was restored from an
+// older copy: it ends before the checkpoint, or has another message there.
+func wentBack(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo, at readmodel.Position) (bool, error) {
+	if info.State.LastSeq < at.Seq {
+		return true, nil
+	}
+	m, err := stream.GetMsg(ctx, at.Seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return false, nil // erased; nothing to compare
+	}
+	if err != nil {
+		return false, fmt.Errorf("message at the checkpoint: %w", err)
+	}
+	return m.Header.Get(jetstream.MsgIDHeader) != at.CommitID, nil
+}
+
+// write records batch after batch.
+func (r *Recorder) write(ctx context.Context, batches <-chan []jetstream.Msg, at readmodel.Position, connected <-chan nats.Status) error {
+	// A batch that is under way when ctx ends is finished.
+	hard, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(grace, stop) })()
+
+	lease := time.NewTicker(r.o.LeaseTTL / 3)
+	defer lease.Stop()
+	pace := time.NewTimer(0)
+	defer pace.Stop()
+	var next <-chan []jetstream.Msg // nil until the pace allows another batch
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-pace.C:
+			next = batches
+		case <-connected:
+			return errors.New("nats reconnected")
+		case <-lease.C:
+			mine, err := r.o.Store.Lease(ctx, events.StreamLog, r.holder, r.o.LeaseTTL)
+			if err != nil {
+				return err
+			}
+			if !mine {
+				return errStepAside
+			}
+		case list := <-next:
+			began := time.Now()
+			r.point("batch")
+			to, err := r.record(hard, at, list)
+			if err != nil {
+				return err
+			}
+			at = to
+			r.point("recorded")
+			r.position.Store(at.Seq)
+			r.metrics.position.Set(float64(at.Seq))
+			r.metrics.batches.Observe(time.Since(began).Seconds())
+			r.o.Recorded(at.Seq)
+			next = nil
+			pace.Reset(max(0, r.o.Pace-time.Since(began)))
+		}
+	}
+}
