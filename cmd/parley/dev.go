@@ -69,6 +69,11 @@ func (c *devCmd) Run(ctx context.Context, e *env) (err error) {
 	if !loopback(c.Addr) {
 		return usagef("parley dev listens on loopback only, because its issuer gives a token to anyone who asks; run the roles apart with a real issuer to listen on %s", c.Addr)
 	}
+	if key, err := e.secret("OPENAI_API_KEY"); err != nil {
+		return err
+	} else if c.NoDemo && key == "" && c.OpenaiBaseURL == "" {
+		return usagef("no model is configured: set OPENAI_API_KEY, or --openai-base-url and --model")
+	}
 	m := &machine{e: e, cmd: c}
 	defer func() {
 		for i := len(m.undo) - 1; i >= 0; i-- {
@@ -126,13 +131,19 @@ func (m *machine) prepare(ctx context.Context) error {
 	}
 	m.data = data
 	m.later(data.Close)
-	// Taken and given back: the answer to a taken port must not wait for Postgres.
-	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", m.cmd.Addr)
+	m.cmd.Addr, err = reserve(ctx, m.cmd.Addr)
+	return err
+}
+
+// reserve takes the address and gives it back: the answer to a taken port must
+// not wait for Postgres, and the page's origins must be known before the edge
+// listens. It returns the address with its port.
+func reserve(ctx context.Context, addr string) (string, error) {
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return fmt.Errorf("cannot listen on %s: %w; choose another address with --addr, such as --addr 127.0.0.1:0", m.cmd.Addr, err)
+		return "", fmt.Errorf("cannot listen on %s: %w; choose another address with --addr, such as --addr 127.0.0.1:0", addr, err)
 	}
-	m.cmd.Addr = ln.Addr().String()
-	return ln.Close()
+	return ln.Addr().String(), ln.Close()
 }
 
 func (m *machine) buildPage(ctx context.Context) (string, error) {
@@ -212,9 +223,6 @@ func (m *machine) model() (role, error) {
 			m.cmd.Model.Model = "gpt-4o-mini"
 		}
 		return nil, nil
-	}
-	if m.cmd.NoDemo {
-		return nil, usagef("no model is configured: set OPENAI_API_KEY, or --openai-base-url and --model")
 	}
 	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
 	if err != nil {

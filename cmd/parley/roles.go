@@ -228,6 +228,9 @@ func (c *edgeCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return usageError{err}
 	}
+	if c.Addr, err = reserve(ctx, c.Addr); err != nil {
+		return err
+	}
 	origins := c.AllowedOrigins
 	if len(origins) == 0 && loopback(c.Addr) {
 		origins = localOrigins(c.Addr)

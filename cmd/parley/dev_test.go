@@ -1,0 +1,214 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/parleychat/parley/internal/embedded"
+	"github.com/parleychat/parley/internal/testkit"
+)
+
+// devArgs start a dev on a free port, quick and without building the page.
+func devArgs(dir string, more ...string) []string {
+	return append([]string{"dev", "--addr", "127.0.0.1:0", "--data-dir", dir, "--no-build", "--demo-rate", "0"}, more...)
+}
+
+// dataDir is a directory that the account of Postgres can reach, too.
+func dataDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("", "parley-dev")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // Postgres runs as another account
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(dir); err != nil {
+			t.Error(err)
+		}
+	})
+	return filepath.Join(dir, "data")
+}
+
+func TestDevAnswersKeepsAndStops(t *testing.T) {
+	t.Parallel()
+	ctx, dir := testkit.Context(t), dataDir(t)
+	p := parley(t, nil, devArgs(dir)...)
+	p.expect(ctx, "Ctrl-C stops it")
+	for _, want := range []string{"Demo model, no AI", "Postgres  ", dir, "agentworker --join"} {
+		if !strings.Contains(p.output(), want) {
+			t.Errorf("the welcome lacks %q", want)
+		}
+	}
+	ep, err := embedded.ReadEndpoint(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	say := parley(t, nil, "chat", "--data-dir", dir, "--user", "ana", "add buy milk")
+	<-say.done
+	if out := say.output(); say.cmd.ProcessState.ExitCode() != 0 || !strings.Contains(out, "add_task") || !strings.Contains(strings.ToLower(out), "buy milk") {
+		t.Errorf("chat said %q", out)
+	}
+	second := parley(t, nil, devArgs(dir)...)
+	<-second.done
+	if code := second.cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(second.output(), "is in use by another parley") {
+		t.Errorf("a second start: code %d, %q", code, second.output())
+	}
+	_, port, err := net.SplitHostPort(strings.TrimPrefix(ep.HTTPURL, "http://"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	third := parley(t, nil, "dev", "--addr", "127.0.0.1:"+port, "--data-dir", dataDir(t), "--no-build")
+	<-third.done
+	if code := third.cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(third.output(), "choose another address with --addr") {
+		t.Errorf("a taken port: code %d, %q", code, third.output())
+	}
+	postmaster := childrenOf(t, p.cmd.Process.Pid)
+	code, took := p.stop(ctx)
+	if code != exitDone {
+		t.Errorf("exit code %d after Ctrl-C", code)
+	}
+	// The promise is a second; a loaded machine gets some more.
+	if took > 5*time.Second {
+		t.Errorf("stopping took %v", took)
+	}
+	if len(postmaster) == 0 {
+		t.Error("no Postgres was running")
+	}
+	for _, pid := range postmaster {
+		if err := syscall.Kill(pid, 0); err == nil {
+			t.Errorf("process %d is left", pid)
+		}
+	}
+	if _, err := embedded.ReadEndpoint(dir); err == nil {
+		t.Error("the endpoint is still announced")
+	}
+	again := parley(t, nil, devArgs(dir)...)
+	again.expect(ctx, "Ctrl-C stops it")
+	if tasks := tasksOf(ctx, t, dir, "ana"); len(tasks) != 1 || !strings.Contains(strings.ToLower(tasks[0]), "milk") {
+		t.Errorf("tasks after a restart: %q", tasks)
+	}
+}
+
+// childrenOf returns the child processes of pid.
+func childrenOf(t *testing.T, pid int) []int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		t.Skip("this test needs /proc")
+	}
+	var list []int
+	for _, e := range entries {
+		b, err := os.ReadFile(filepath.Join("/proc", e.Name(), "status"))
+		if err != nil {
+			continue
+		}
+		var id, parent int
+		for line := range strings.Lines(string(b)) {
+			if v, ok := strings.CutPrefix(line, "PPid:"); ok {
+				parent = atoi(v)
+			}
+			if v, ok := strings.CutPrefix(line, "Pid:"); ok {
+				id = atoi(v)
+			}
+		}
+		if parent == pid {
+			list = append(list, id)
+		}
+	}
+	return list
+}
+
+func atoi(s string) int {
+	n := 0
+	for _, c := range strings.TrimSpace(s) {
+		n = n*10 + int(c-'0')
+	}
+	return n
+}
+
+// tasksOf returns the titles of a person's tasks.
+func tasksOf(ctx context.Context, t *testing.T, dir, user string) []string {
+	t.Helper()
+	e := &env{lookup: os.LookupEnv}
+	a, err := (&Client{DataDir: dir, User: user}).caller(ctx, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out struct {
+		Data []struct{ Title string } `json:"data"`
+	}
+	if err := a.do(ctx, http.MethodGet, "/api/"+user+"/tasks", nil, &out); err != nil {
+		t.Fatal(err)
+	}
+	var titles []string
+	for _, d := range out.Data {
+		titles = append(titles, d.Title)
+	}
+	return titles
+}
+
+// A dev that is killed leaves nothing that the next start trips over, and the
+// answer that was being written ends.
+func TestDevSurvivesAKill(t *testing.T) {
+	t.Parallel()
+	ctx, dir := testkit.Context(t), dataDir(t)
+	p := parley(t, nil, devArgs(dir, "--demo-rate", "20")...)
+	p.expect(ctx, "Ctrl-C stops it")
+	e := &env{lookup: os.LookupEnv}
+	a, err := (&Client{DataDir: dir, User: "ana"}).caller(ctx, e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := a.request(ctx, http.MethodPost, "/api/ana/chat", map[string]string{"id": "m1", "message": "/long 200"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	err = frames(res.Body, func(f frame) (bool, error) {
+		if f.Type == "delta" {
+			seen++
+		}
+		return seen < 3, nil
+	})
+	if err != nil || seen < 3 {
+		t.Fatalf("%d deltas, %v", seen, err)
+	}
+	if err := p.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	<-p.done
+	_ = res.Body.Close() // its server is dead
+	again := parley(t, nil, devArgs(dir)...)
+	again.expect(ctx, "Ctrl-C stops it")
+	if a, err = (&Client{DataDir: dir, User: "ana"}).caller(ctx, e); err != nil {
+		t.Fatal(err)
+	}
+	// The same id joins the run: it is taken over when its lease runs out.
+	res, err = a.request(ctx, http.MethodPost, "/api/ana/chat", map[string]string{"id": "m1", "message": "/long 200"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }() // read to its end
+	var last json.RawMessage
+	if err := frames(res.Body, func(f frame) (bool, error) {
+		if f.Type == "commit" {
+			last = f.Commit
+		}
+		return true, nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(last), `"run.completed"`); n != 1 {
+		t.Errorf("the run ended with %s", last)
+	}
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/parleychat/parley/internal/testkit"
+)
+
+// asParley makes the test binary be parley: processes of these tests are real ones.
+const asParley = "PARLEY_TEST_BE_PARLEY"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(asParley) != "" {
+		main()
+	}
+	testkit.Main(m)
+}
+
+// A process is a running parley.
+type process struct {
+	t    testing.TB
+	cmd  *exec.Cmd
+	done chan struct{}
+
+	mu   sync.Mutex
+	out  bytes.Buffer
+	news chan struct{}
+}
+
+// Write collects the output and wakes who waits for it.
+func (p *process) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	select {
+	case p.news <- struct{}{}:
+	default:
+	}
+	return p.out.Write(b)
+}
+
+func (p *process) output() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.out.String()
+}
+
+// parley starts a parley process, killed at the end of the test if it still runs.
+func parley(t testing.TB, env []string, args ...string) *process {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &process{t: t, cmd: exec.Command(self, args...), done: make(chan struct{}), news: make(chan struct{}, 1)} //nolint:gosec // ourselves
+	p.cmd.Env = append(append(os.Environ(), asParley+"=1", "PARLEY_LOG_LEVEL=info"), env...)
+	p.cmd.Stdout, p.cmd.Stderr = p, p
+	if err := p.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(p.done)
+		_ = p.cmd.Wait() // its exit code is read from ProcessState
+	}()
+	t.Cleanup(func() {
+		_ = p.cmd.Process.Kill() // it may have ended
+		<-p.done
+		if t.Failed() {
+			t.Logf("output of parley %s:\n%s", strings.Join(args, " "), p.output())
+		}
+	})
+	return p
+}
+
+// expect waits until the output contains text.
+func (p *process) expect(ctx context.Context, text string) {
+	p.t.Helper()
+	for !strings.Contains(p.output(), text) {
+		select {
+		case <-p.news:
+		case <-p.done:
+			if !strings.Contains(p.output(), text) {
+				p.t.Fatalf("%v ended without saying %q", p.cmd.Args[1:], text)
+			}
+			return
+		case <-ctx.Done():
+			p.t.Fatalf("%v did not say %q", p.cmd.Args[1:], text)
+		}
+	}
+}
+
+// stop interrupts the process and returns its exit code and how long it took.
+func (p *process) stop(ctx context.Context) (code int, took time.Duration) {
+	p.t.Helper()
+	begun := time.Now()
+	if err := p.cmd.Process.Signal(syscall.SIGINT); err != nil {
+		p.t.Fatal(err)
+	}
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		p.t.Fatalf("%v did not stop", p.cmd.Args[1:])
+	}
+	return p.cmd.ProcessState.ExitCode(), time.Since(begun)
+}
+
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	testscript.Run(t, testscript.Params{
+		Dir: "testdata/script",
+		Setup: func(e *testscript.Env) error {
+			e.Setenv(asParley, "1")
+			e.Setenv("PARLEY_LOG_LEVEL", "error")
+			// A copy would cost 50 MB for each script.
+			if err := os.Symlink(self, e.WorkDir+"/parley"); err != nil {
+				return err
+			}
+			e.Setenv("PATH", e.WorkDir+string(os.PathListSeparator)+e.Getenv("PATH"))
+			return nil
+		},
+	})
+}
