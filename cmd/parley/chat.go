@@ -19,7 +19,7 @@ import (
 
 type chatCmd struct {
 	Client       `embed:""`
-	Conversation string   `help:"Go on with this conversation; its history is shown first." group:"Client"`
+	Conversation string   `help:"Go on with, or follow only, this conversation; its history is shown first." group:"Client"`
 	Message      []string `arg:"" optional:"" help:"Say this and exit; without it, read lines from the terminal."`
 }
 

@@ -29,11 +29,11 @@ const stopGrace = 300 * time.Millisecond
 
 type devCmd struct {
 	Model          `embed:""`
-	Addr           string   `help:"Where the page and the API listen; loopback only." default:"127.0.0.1:7420" group:"Servers"`
-	AdminAddr      string   `help:"Where metrics and profiles listen." group:"Servers"`
+	Addr           string   `help:"Where the page and the API listen; for dev on loopback only." default:"127.0.0.1:7420" group:"Servers"`
+	AdminAddr      string   `help:"Where metrics and profiles listen; nothing there asks who you are." group:"Servers"`
 	DataDir        string   `help:"Where everything is kept; default: your data folder, /var/lib/parley for root." type:"path" group:"Servers"`
-	DatabaseURL    string   `help:"Postgres to use instead of a private one." group:"Servers"`
-	AllowedOrigins []string `help:"Web origins that may call the API beside the page's own." group:"Auth"`
+	DatabaseURL    string   `help:"URL of Postgres 15 to 18, pooled or direct; dev starts a private one without it." group:"Servers"`
+	AllowedOrigins []string `help:"Web origins that may call the API, exactly as browsers send them; the page's own is allowed on loopback." group:"Auth"`
 	DemoRate       float64  `help:"Words per second of the demo model; 0 is as fast as it can." default:"40" group:"Model"`
 	NoDemo         bool     `help:"Fail instead of starting the demo model when no model is configured." group:"Model"`
 	NoDownload     bool     `help:"Never fetch PostgreSQL with npm." group:"Servers"`

@@ -17,6 +17,7 @@ type flagsCmd struct {
 func (flagsCmd) Run(e *env, k *kong.Kong) error {
 	type row struct {
 		commands []string
+		defaults []string
 		flag     *kong.Flag
 	}
 	rows := map[string]*row{}
@@ -31,6 +32,9 @@ func (flagsCmd) Run(e *env, k *kong.Kong) error {
 		}
 		if !slices.Contains(rows[f.Name].commands, command) {
 			rows[f.Name].commands = append(rows[f.Name].commands, command)
+			if f.HasDefault && !slices.Contains(rows[f.Name].defaults, f.Default) {
+				rows[f.Name].defaults = append(rows[f.Name].defaults, f.Default)
+			}
 		}
 	}
 	for _, f := range k.Model.Flags {
@@ -53,8 +57,8 @@ func (flagsCmd) Run(e *env, k *kong.Kong) error {
 			env = "`" + r.flag.Envs[0] + "`"
 		}
 		def := ""
-		if r.flag.HasDefault {
-			def = "`" + r.flag.Default + "`"
+		if len(r.defaults) > 0 {
+			def = "`" + strings.Join(r.defaults, "`, `") + "`" // in the order of the commands
 		}
 		fmt.Fprintf(e.stdout, "| `--%s` | %s | %s | %s | %s |\n", name, env, strings.Join(r.commands, ", "), def, r.flag.Help)
 	}

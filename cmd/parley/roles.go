@@ -94,7 +94,7 @@ func (j *Join) connect(ctx context.Context, e *env, name string) (_ *base, err e
 type agentworkerCmd struct {
 	Join  `embed:""`
 	Model `embed:""`
-	Slots int           `help:"Model calls at once." default:"256" group:"Model"`
+	Slots int           `help:"Model calls or tool calls at once." default:"256" group:"Model"`
 	Grace time.Duration `help:"How long running work may finish after a stop signal." default:"20s" group:"Servers"`
 }
 
@@ -151,7 +151,7 @@ func newAgentworker(e *env, log *eventlog.Log, store *readmodel.Store, m Model, 
 
 type toolworkerCmd struct {
 	Join  `embed:""`
-	Slots int           `help:"Tool calls at once." default:"32" group:"Servers"`
+	Slots int           `help:"Model calls or tool calls at once." default:"32" group:"Servers"`
 	Grace time.Duration `help:"How long running work may finish after a stop signal." default:"10s" group:"Servers"`
 }
 
@@ -192,16 +192,16 @@ type Auth struct {
 	AuthJwksURL    string   `name:"auth-jwks-url" help:"URL of the issuer's JWKS." group:"Auth"`
 	AuthIssuer     string   `help:"The iss claim that tokens must have." group:"Auth"`
 	AuthAudience   string   `help:"The aud claim that tokens must have." group:"Auth"`
-	AllowedOrigins []string `help:"Web origins that may call the API, exactly as browsers send them." group:"Auth"`
+	AllowedOrigins []string `help:"Web origins that may call the API, exactly as browsers send them; the page's own is allowed on loopback." group:"Auth"`
 }
 
 type edgeCmd struct {
 	Join      `embed:""`
 	Auth      `embed:""`
-	Addr      string        `help:"Where the page and the API listen." default:"127.0.0.1:7420" group:"Servers"`
+	Addr      string        `help:"Where the page and the API listen; for dev on loopback only." default:"127.0.0.1:7420" group:"Servers"`
 	AdminAddr string        `help:"Where metrics and profiles listen; nothing there asks who you are." group:"Servers"`
-	Model     string        `env:"OPENAI_MODEL" help:"Name of the model, as the page shows it." group:"Model"`
-	Grace     time.Duration `help:"How long open requests may finish after a stop signal." default:"10s" group:"Servers"`
+	Model     string        `env:"OPENAI_MODEL" help:"Name of the model that answers." group:"Model"`
+	Grace     time.Duration `help:"How long running work may finish after a stop signal." default:"10s" group:"Servers"`
 }
 
 // Run runs an edge.

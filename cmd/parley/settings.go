@@ -54,7 +54,7 @@ type Model struct {
 // Join is how a role reaches NATS and Postgres.
 type Join struct {
 	NatsURL           string `name:"nats-url" help:"URL of NATS with JetStream; user and password may stand in it." group:"Servers"`
-	DatabaseURL       string `help:"URL of Postgres 15 to 18, pooled or direct." group:"Servers"`
+	DatabaseURL       string `help:"URL of Postgres 15 to 18, pooled or direct; dev starts a private one without it." group:"Servers"`
 	DatabaseDirectURL string `help:"URL of Postgres that passes no pooler, for migrations; default: --database-url." group:"Servers"`
 	Join              string `help:"Data directory of a running parley dev on this machine to take all of this from." type:"path" group:"Servers"`
 }

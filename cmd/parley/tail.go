@@ -16,7 +16,7 @@ import (
 
 type tailCmd struct {
 	Client       `embed:""`
-	Conversation string `help:"Only this conversation, from its beginning." group:"Client"`
+	Conversation string `help:"Go on with, or follow only, this conversation; its history is shown first." group:"Client"`
 	JSON         bool   `help:"Print commits as JSON lines." group:"Client"`
 }
 
