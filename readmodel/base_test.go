@@ -3,12 +3,15 @@ package readmodel_test
 import (
 	"errors"
 	"fmt"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/parleychat/parley/events"
 	"github.com/parleychat/parley/internal/testkit"
@@ -164,5 +167,57 @@ func TestIDsThatAreNone(t *testing.T) {
 	}
 	if want, err := k.Encode(); err != nil || string(raws[0]) != string(want) {
 		t.Errorf("archived %q, want %q", raws[0], want)
+	}
+}
+
+// The logs that guard the fold guard the rows as well.
+func TestGoldenLogs(t *testing.T) {
+	t.Parallel()
+	store := open(t, testkit.Postgres(t))
+	ctx := testkit.Context(t)
+	w := newScribe(t, store)
+	names, err := filepath.Glob("../events/testdata/*.txtar")
+	if err != nil || len(names) == 0 {
+		t.Fatalf("%d golden logs, %v", len(names), err)
+	}
+	for i, name := range names {
+		archive, err := txtar.ParseFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range archive.Files {
+			if file.Name != "commits.jsonl" {
+				continue
+			}
+			var fold *events.Conversation
+			for line := range strings.Lines(string(file.Data)) {
+				k, err := events.DecodeCommit([]byte(strings.TrimSpace(line)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				// All in one database: a person each, as several are one Ada.
+				k.UserID = events.UserID(fmt.Sprintf("ada-%d", i))
+				if fold == nil {
+					fold = events.NewConversation(ref(t, k.UserID, k.ConversationID))
+				}
+				if err := fold.Apply(k); err != nil {
+					t.Fatal(err)
+				}
+				w.write(ctx, k)
+				for _, limit := range []int{1, 60} {
+					got, err := store.Base(ctx, fold.Ref(), limit, "")
+					if err != nil {
+						t.Fatal(err)
+					}
+					if diff := cmp.Diff(indented(t, fold.Base(limit)), indented(t, got)); diff != "" {
+						t.Fatalf("%s, n %d, limit %d (-fold +postgres):\n%s", name, k.N, limit, diff)
+					}
+				}
+			}
+			got, err := store.Summary(ctx, fold.Ref())
+			if diff := cmp.Diff(readmodel.Summarize(fold), got); err != nil || diff != "" {
+				t.Errorf("%s: summary: %v (-fold +postgres):\n%s", name, err, diff)
+			}
+		}
 	}
 }

@@ -190,6 +190,8 @@ func Summarize(c *events.Conversation) Summary {
 			}
 		}
 	}
+	// As Postgres keeps them, so that a line is the same from either side.
+	s.CreatedAt, s.UpdatedAt = s.CreatedAt.Truncate(time.Microsecond), s.UpdatedAt.Truncate(time.Microsecond)
 	if r := c.Active(); r != nil {
 		s.Status = string(r.Status)
 	} else if r := c.NextQueued(); r != nil {
