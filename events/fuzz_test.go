@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"testing"
 	"time"
@@ -79,49 +80,66 @@ func FuzzFold(f *testing.F) {
 	f.Add([]byte("accept start step complete call return end, and again"))
 	f.Add(bytes.Repeat([]byte{0, 0, 1, 0, 2, 0, 3, 9, 4, 9, 7, 9, 2, 17, 9, 0}, 4))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if len(b) > 4096 {
-			return
-		}
-		commits := nonsense(b)
-		ref, err := events.NewRef(ada, "fuzz")
-		if err != nil {
-			t.Fatal(err)
-		}
-		c := events.NewConversation(ref)
-		w := newWatcher()
-		var half *events.Conversation
-		for i, k := range commits {
-			if i == len(commits)/2 {
-				half = c.Clone()
-			}
-			before := encode(t, c)
-			clone := c.Clone()
-			apply(t, clone, k)
-			if got := encode(t, c); !bytes.Equal(before, got) {
-				t.Fatalf("a clone's commit changed its original:\n%s", cmp.Diff(string(before), string(got)))
-			}
-			apply(t, c, k)
-			w.check(t, c)
-			sameAsWhole(t, c.Base(int(k.N%4)), c)
-		}
-		if half == nil {
-			return
-		}
-		read, err := events.FromBase(encode(t, half))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, k := range commits[len(commits)/2:] {
-			apply(t, half, k)
-			apply(t, read, k)
-		}
-		want := string(encode(t, c))
-		for _, got := range []*events.Conversation{half, read} {
-			if diff := cmp.Diff(want, string(encode(t, got))); diff != "" {
-				t.Fatalf("split in the middle (-whole +split):\n%s", diff)
-			}
+		if len(b) <= 4096 {
+			foldsAnything(t, nonsense(b))
 		}
 	})
+}
+
+// Most bytes are cut short by the first event that fits nothing, so chance
+// alone, without a fuzzer, must reach deep states too.
+func TestFoldOfRandomEvents(t *testing.T) {
+	t.Parallel()
+	for seed := range uint64(400) {
+		rng := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // reproducible on purpose
+		b := make([]byte, 600)
+		for i := range b {
+			b[i] = byte(rng.Uint32())
+		}
+		foldsAnything(t, nonsense(b))
+	}
+}
+
+func foldsAnything(t *testing.T, commits []*events.Commit) {
+	t.Helper()
+	ref, err := events.NewRef(ada, "fuzz")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := events.NewConversation(ref)
+	w := newWatcher()
+	var half *events.Conversation
+	for i, k := range commits {
+		if i == len(commits)/2 {
+			half = c.Clone()
+		}
+		before := encode(t, c)
+		clone := c.Clone()
+		apply(t, clone, k)
+		if got := encode(t, c); !bytes.Equal(before, got) {
+			t.Fatalf("a clone's commit changed its original:\n%s", cmp.Diff(string(before), string(got)))
+		}
+		apply(t, c, k)
+		w.check(t, c)
+		sameAsWhole(t, c.Base(int(k.N%4)), c)
+	}
+	if half == nil {
+		return
+	}
+	read, err := events.FromBase(encode(t, half))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, k := range commits[len(commits)/2:] {
+		apply(t, half, k)
+		apply(t, read, k)
+	}
+	want := string(encode(t, c))
+	for _, got := range []*events.Conversation{half, read} {
+		if diff := cmp.Diff(want, string(encode(t, got))); diff != "" {
+			t.Fatalf("split in the middle (-whole +split):\n%s", diff)
+		}
+	}
 }
 
 // nonsense turns bytes into commits of any events about a few runs and calls.

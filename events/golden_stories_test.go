@@ -153,11 +153,11 @@ var goldens = []golden{
 		s.say("m6", "And a third colour", func(e *events.MessageAccepted) { e.ParentID = two })
 		s.answer("Yellow.")
 	}},
-	{"approval", "A person is asked: allowed as it is, allowed with other arguments (even none), denied, and nobody answers; the clock stands still meanwhile.", func(s *story) {
+	{"approval", "A person is asked: allowed as it is, allowed with other arguments (even none), allowed before its turn, denied, and nobody answers; the clock stands still meanwhile.", func(s *story) {
 		s.say("m1", "Clean up")
 		ids := s.call("May I?", want{name: "delete_task", args: `{"task_id":1}`, ask: true}, want{name: "delete_task", args: `{"task_id":2}`, ask: true},
 			want{name: "list_tasks", args: `{"status":"open"}`, ask: true}, want{name: "delete_task", args: `{"task_id":4}`, ask: true},
-			want{name: "delete_task", args: `{"task_id":5}`, ask: true})
+			want{name: "delete_task", args: `{"task_id":5}`, ask: true}, want{name: "list_tasks", args: `{}`, ask: true})
 		s.keep(60)
 		s.decide("a1", ids[0], events.Allow, "", "")
 		s.decide("a2", ids[1], events.Allow, `{"task_id":3}`, "")
@@ -167,6 +167,12 @@ var goldens = []golden{
 		s.decide("a3", ids[2], events.Allow, `{}`, "")
 		s.returned(ids[2], `{"tasks":[]}`)
 		s.decide("a4", ids[3], events.Deny, "", "I still need it")
+		s.receive("a6", events.ByUser)
+		s.commit(events.ApprovalAnswered{CallID: ids[5], RunID: s.active().RunID, Decision: events.Allow, Arguments: jsontext.Value(`{"query":"x"}`), By: events.ByUser})
+		s.keep(60)
+		s.receive("timer-turn", events.BySystem)
+		s.commit(s.release(s.active(), ids[5], "list_tasks", `{"query":"x"}`))
+		s.returned(ids[5], `{"tasks":[]}`)
 		s.now = s.now.Add(approval)
 		s.decide(string(ids[4])+"-expiry", ids[4], events.Expired, "", "")
 		s.answer("Two are deleted.")
