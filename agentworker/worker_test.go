@@ -39,11 +39,16 @@ const agentWait = 2 * time.Second
 func newBench(t *testing.T, answer func(int, testkit.ModelRequest) testkit.ModelReply) *bench {
 	t.Helper()
 	nc := testkit.NATS(t)
-	ctx := testkit.Context(t)
-	if err := eventlog.Provision(ctx, nc, eventlog.Layout{AgentAckWait: agentWait, ToolAckWait: agentWait}); err != nil {
+	if err := eventlog.Provision(testkit.Context(t), nc, eventlog.Layout{AgentAckWait: agentWait, ToolAckWait: agentWait}); err != nil {
 		t.Fatal(err)
 	}
-	log, err := eventlog.Open(ctx, nc, slog.New(slog.DiscardHandler))
+	return newBenchOn(t, nc, answer)
+}
+
+// newBenchOn is newBench on streams that are there already.
+func newBenchOn(t *testing.T, nc *nats.Conn, answer func(int, testkit.ModelRequest) testkit.ModelReply) *bench {
+	t.Helper()
+	log, err := eventlog.Open(testkit.Context(t), nc, slog.New(slog.DiscardHandler))
 	if err != nil {
 		t.Fatal(err)
 	}
