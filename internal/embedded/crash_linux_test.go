@@ -6,10 +6,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -38,13 +40,23 @@ func crashedParley(t *testing.T, spec parleySpec) *parley {
 	return p
 }
 
-// restart is the next start, which must be on a server of its own that has
-// everything, and quick.
-func restart(t *testing.T, dir string, old int) *Postgres {
+// How the server before went, as the next one finds out.
+const (
+	clean   = true
+	crashed = false
+)
+
+// restart is the next start. It must be a server of its own, which has
+// everything, and which finds the data as its predecessor should have left it.
+func restart(t *testing.T, dir string, old int, wentClean bool) {
 	t.Helper()
 	begin := time.Now()
 	open(t, dir)
-	p := start(t, PostgresOptions{DataDir: dir, Logger: testLogger(t)})
+	var log logBuffer
+	p := start(t, PostgresOptions{DataDir: dir, Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	if recovered := strings.Contains(log.String(), "was not properly shut down"); recovered == wentClean {
+		t.Errorf("the server before went clean: %v, want %v:\n%s", !recovered, wentClean, log.String())
+	}
 	t.Logf("restart took %v", time.Since(begin).Round(time.Millisecond))
 	if p.PID() == old {
 		t.Errorf("the new server has the old one's pid %d", old)
@@ -61,7 +73,6 @@ func restart(t *testing.T, dir string, old int) *Postgres {
 	if got := query[int](t, p.OwnerURL(), "SELECT n FROM kept"); got != 1 {
 		t.Errorf("the stored row is %d", got)
 	}
-	return p
 }
 
 func TestKilledParentTakesPostgresAlong(t *testing.T) {
@@ -75,7 +86,7 @@ func TestKilledParentTakesPostgresAlong(t *testing.T) {
 	if _, ok, err := readPID(filepath.Join(dir, "postgres", "data")); ok || err != nil {
 		t.Errorf("postmaster.pid is still there (err %v)", err)
 	}
-	restart(t, dir, p.Postgres)
+	restart(t, dir, p.Postgres, clean)
 }
 
 func TestKilledParentRestartAtOnce(t *testing.T) {
@@ -83,7 +94,7 @@ func TestKilledParentRestartAtOnce(t *testing.T) {
 	dir := newDataDir(t)
 	p := crashedParley(t, parleySpec{Dir: dir})
 	p.kill(t)
-	restart(t, dir, p.Postgres) // while the old one is still dying
+	restart(t, dir, p.Postgres, clean) // while the old one is still dying
 	reap(t, p.Postgres)
 }
 
@@ -98,7 +109,7 @@ func TestOrphanIsStopped(t *testing.T) {
 	// It still answers, and a start that only looked whether the socket answers
 	// would take it for its own.
 	query[int](t, p.OwnerURL, "SELECT n FROM kept")
-	restart(t, dir, p.Postgres)
+	restart(t, dir, p.Postgres, clean)
 	if status := reap(t, p.Postgres); !status.Exited() || status.ExitStatus() != 0 {
 		t.Errorf("the orphan ended with %v, want a clean exit", status)
 	}
@@ -110,7 +121,7 @@ func TestKilledBothPIDIsAZombie(t *testing.T) {
 	p := crashedParley(t, parleySpec{Dir: dir, NoDeathSignal: true})
 	p.kill(t)
 	killAndLeaveZombie(t, p.Postgres)
-	restart(t, dir, p.Postgres)
+	restart(t, dir, p.Postgres, crashed)
 	reap(t, p.Postgres)
 }
 
@@ -138,7 +149,7 @@ func TestBusyProcessOfAKilledServerIsEnded(t *testing.T) {
 	if !worksIn(busy, filepath.Join(dir, "postgres", "data")) {
 		t.Fatal("the busy backend has gone: this test tests nothing")
 	}
-	restart(t, dir, p.Postgres)
+	restart(t, dir, p.Postgres, crashed)
 	if err := <-ended; err == nil || ctx.Err() != nil {
 		t.Errorf("the busy backend ended with %v", err)
 	}
@@ -161,7 +172,7 @@ func TestStalePIDOfAnotherProcess(t *testing.T) {
 	root := filepath.Join(dir, "postgres")
 	replaceFirstLine(t, filepath.Join(root, "data", "postmaster.pid"), other.PID())
 	replaceFirstLine(t, filepath.Join(root, "run", ".s.PGSQL.5432.lock"), other.PID())
-	restart(t, dir, p.Postgres)
+	restart(t, dir, p.Postgres, crashed)
 	if got := query[int](t, other.OwnerURL(), "SELECT 1"); got != 1 || other.Err() != nil {
 		t.Errorf("the other server: %v", other.Err())
 	}
@@ -179,7 +190,7 @@ func TestSenselessPIDFile(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, "postgres", "data", "postmaster.pid"), []byte(content), 0o600); err != nil {
 				t.Fatal(err)
 			}
-			restart(t, dir, p.Postgres)
+			restart(t, dir, p.Postgres, clean)
 		})
 	}
 }
@@ -311,6 +322,7 @@ func TestDeadServerIsReported(t *testing.T) {
 	if err := p.Stop(context.Background()); err != nil {
 		t.Errorf("Stop after the end: %v", err)
 	}
+	start(t, PostgresOptions{DataDir: dir}) // and it can be started again
 }
 
 // killAndLeaveZombie kills a process that is our child by adoption and waits,
@@ -376,4 +388,22 @@ func awaitState(t testing.TB, url string, pid int, state string) {
 			t.Fatalf("backend %d never was %s", pid, state)
 		}
 	}
+}
+
+// logBuffer is a buffer that a logger of several goroutines may write to.
+type logBuffer struct {
+	mu sync.Mutex
+	b  strings.Builder
+}
+
+func (l *logBuffer) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(b)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
 }

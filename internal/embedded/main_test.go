@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"io"
-	"log/slog"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -234,29 +233,29 @@ func exec1(t testing.TB, url, sql string) {
 	}
 }
 
-// reap waits for a process that became our child because its parent died.
-func reap(t testing.TB, pid int) syscall.WaitStatus {
+// reap waits for a process that became our child because its parent died. One
+// that does not end is killed, and the test with it.
+func reap(t testing.TB, pid int) (status syscall.WaitStatus) {
 	t.Helper()
-	var status syscall.WaitStatus
-	for {
-		_, err := syscall.Wait4(pid, &status, 0, nil)
-		if err == syscall.EINTR {
-			continue
+	ended := make(chan error, 1)
+	go func() {
+		for {
+			_, err := syscall.Wait4(pid, &status, 0, nil)
+			if err != syscall.EINTR {
+				ended <- err
+				return
+			}
 		}
+	}()
+	select {
+	case err := <-ended:
 		if err != nil {
 			t.Fatalf("wait for process %d: %v", pid, err)
 		}
-		return status
+	case <-time.After(20 * time.Second):
+		_ = syscall.Kill(pid, syscall.SIGKILL)
+		<-ended
+		t.Fatalf("process %d did not end", pid)
 	}
-}
-
-func testLogger(t testing.TB) *slog.Logger {
-	return slog.New(slog.NewTextHandler(testWriter{t}, &slog.HandlerOptions{Level: slog.LevelDebug}))
-}
-
-type testWriter struct{ t testing.TB }
-
-func (w testWriter) Write(b []byte) (int, error) {
-	w.t.Logf("%s", b[:max(0, len(b)-1)])
-	return len(b), nil
+	return status
 }

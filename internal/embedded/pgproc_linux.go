@@ -10,18 +10,9 @@ import (
 )
 
 // isPostmaster reports whether pid is a PostgreSQL server that runs on data. A
-// zombie runs on nothing: where nobody reaps, as in many containers, a killed
-// server stays one.
+// zombie, which a killed server stays where nobody reaps, as in many containers,
+// has no command line any more.
 func isPostmaster(pid int, data string) bool {
-	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return false
-	}
-	// pid (name) state …; the name may hold anything, so from its last bracket.
-	end := bytes.LastIndexByte(stat, ')')
-	if end < 0 || len(stat) < end+3 || stat[end+2] == 'Z' || stat[end+2] == 'X' {
-		return false
-	}
 	cmdline, err := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", pid))
 	if err != nil {
 		return false

@@ -46,8 +46,10 @@ func readPID(data string) (p postmasterPID, ok bool, err error) {
 //
 // A postmaster that still runs on this very data is stopped. Any other process
 // of that pid, a zombie included, is not what the file means; PostgreSQL itself
-// only looks whether the pid exists and would refuse to start.
-func clearStale(ctx context.Context, account Account, data, socketDir string, logger *slog.Logger) error {
+// only looks whether the pid exists and would refuse to start. Without the file
+// it still notices, by the shared memory of a data directory, if processes of a
+// killed postmaster are at work on the data: see startServer.
+func clearStale(ctx context.Context, data, socketDir string, logger *slog.Logger) error {
 	old, ok, err := readPID(data)
 	if err != nil || !ok {
 		return err
@@ -63,7 +65,7 @@ func clearStale(ctx context.Context, account Account, data, socketDir string, lo
 	}
 	if ok {
 		logger.Info("clearing a stale postmaster.pid", "pid", old.pid)
-		if err := disown(account, data, old.pid != 0); err != nil {
+		if err := os.Remove(filepath.Join(data, "postmaster.pid")); err != nil {
 			return err
 		}
 	}
@@ -105,27 +107,6 @@ func stopOrphan(ctx context.Context, pid int, data string) error {
 	return fmt.Errorf("a PostgreSQL (pid %d) that an earlier parley left runs on %s and does not stop: end it by hand", pid, data)
 }
 
-// noSuchPID is no process's id on any system we run on: the largest int32.
-const noSuchPID = 1<<31 - 1
-
-// disown makes a stale postmaster.pid harmless. It does not remove it: its
-// seventh line names the shared memory by which PostgreSQL notices that other
-// processes of a killed postmaster still write to the data, which no pid tells.
-// Only the pid, which may be a zombie's or a stranger's, is replaced. A file
-// without sense holds no such line and is removed.
-func disown(account Account, data string, sound bool) error {
-	file := filepath.Join(data, "postmaster.pid")
-	if !sound {
-		return os.Remove(file)
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return err
-	}
-	_, rest, _ := strings.Cut(string(b), "\n")
-	return writeFileFor(account, file, fmt.Appendf(nil, "%d\n%s", noSuchPID, rest))
-}
-
 // clearSockets removes the sockets and their lock files, whose stale pids would
 // stop PostgreSQL as well, and a temporary directory that held them.
 func clearSockets(oldDir, dir string) error {
@@ -136,15 +117,19 @@ func clearSockets(oldDir, dir string) error {
 		if d != dir && !isShortSocketDir(d) {
 			continue // not a place of ours
 		}
-		for _, pattern := range []string{".s.PGSQL.*"} {
-			files, err := filepath.Glob(filepath.Join(d, pattern))
-			if err != nil {
-				continue // a pattern character in the path: PostgreSQL will say so
+		entries, err := os.ReadDir(d)
+		if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				continue
 			}
-			for _, f := range files {
-				if err := os.Remove(f); err != nil && !errors.Is(err, fs.ErrNotExist) {
-					return err
-				}
+			return err
+		}
+		for _, e := range entries {
+			if !strings.HasPrefix(e.Name(), ".s.PGSQL.") {
+				continue
+			}
+			if err := os.Remove(filepath.Join(d, e.Name())); err != nil {
+				return err
 			}
 		}
 		if d != dir {

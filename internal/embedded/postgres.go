@@ -135,7 +135,7 @@ func (c *cluster) start(ctx context.Context) (*Postgres, error) {
 			return nil, err
 		}
 	}
-	if err := clearStale(ctx, c.account, c.data(), filepath.Join(c.root, "run"), c.opts.Logger); err != nil {
+	if err := clearStale(ctx, c.data(), filepath.Join(c.root, "run"), c.opts.Logger); err != nil {
 		return nil, err
 	}
 	shortDir, err := c.chooseSocketDir()

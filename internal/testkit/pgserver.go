@@ -99,7 +99,9 @@ func findBinaries(ctx context.Context) (embedded.Binaries, error) {
 // emptyServer makes the directories of a cluster that is yet to be filled.
 func emptyServer(bin embedded.Binaries, account embedded.Account) (*PostgresServer, error) {
 	parent := os.TempDir()
-	if fi, err := os.Stat("/dev/shm"); err == nil && fi.IsDir() {
+	// Containers often have a memory file system of 64 MB, which is no help.
+	var shm syscall.Statfs_t
+	if err := syscall.Statfs("/dev/shm", &shm); err == nil && shm.Bavail*uint64(shm.Bsize) > 1<<30 {
 		parent = "/dev/shm"
 	}
 	root, err := os.MkdirTemp(parent, "parley-test-") // 0700, and short: socket paths are limited
@@ -225,7 +227,9 @@ func (s *PostgresServer) start(ctx context.Context) error {
 	for _, setting := range []string{
 		"listen_addresses=", "unix_socket_directories=" + s.socketDir(), "unix_socket_permissions=0700", "port=5432",
 		"fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_wal_size=64MB", "shared_buffers=32MB",
-		"max_connections=200", "autovacuum=off", "logging_collector=off", "log_destination=stderr",
+		"max_connections=200", "autovacuum=off",
+		"dynamic_shared_memory_type=mmap", // inside the data directory: a killed server leaves none elsewhere
+		"logging_collector=off", "log_destination=stderr",
 		"log_min_messages=warning", "lc_messages=C", "timezone=UTC", "log_timezone=UTC",
 	} {
 		args = append(args, "-c", setting)

@@ -1,0 +1,27 @@
+package testkit
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+)
+
+// DataDir returns the name of a Parley data directory that does not exist yet
+// and goes with the test. Unlike one below t.TempDir, it can be reached by the
+// account that PostgreSQL runs as where the tests run as root.
+func DataDir(t testing.TB) string {
+	t.Helper()
+	parent, err := os.MkdirTemp("/tmp", "parley-data-")
+	if err == nil {
+		err = os.Chmod(parent, 0o755)
+	}
+	if err != nil {
+		t.Fatalf("testkit: data directory: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := os.RemoveAll(parent); err != nil {
+			t.Errorf("testkit: remove data directory: %v", err)
+		}
+	})
+	return filepath.Join(parent, "data")
+}
