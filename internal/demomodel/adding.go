@@ -7,42 +7,44 @@ import (
 
 const (
 	countWord = `(\d{1,3}|an?|another|one|two|three|four|five|six|seven|eight|nine|ten|the|this|the following|these|my|some|a few|a couple of|several|multiple|few|a bunch of)`
-	taskNoun  = `(tasks?|to-?dos?|todos?|todo's|reminders?|items?|things to do|entry|entries|list items?)`
+	taskNoun  = `(tasks?|to-?dos?|todos?|todo's|reminders?|items?|things(?: to do)?|entry|entries|list items?)`
 )
 
 var (
-	addNounRE  = regexp.MustCompile(`(?is)^(?:add|create|make|put|insert|enter|write(?: down)?|note(?: down)?|jot(?: down)?|log|schedule|set up|set|register|record|save|include|append|start|new|give me|i want|i'd like|i need|we need|need)(?: me| us| in| up)? ?(?:` + countWord + ` )?(?:(?:new|more|following|extra|quick|other|another|simple|separate|different|random|example|sample|test|dummy|fun|easy|big|small|urgent|important|(?:high|low|top)[- ]priority|personal|work|daily|weekly) )*` + taskNoun + `\b(.*)$`)
-	onMyRE     = regexp.MustCompile(`(?i)^ ?(?:(?:to|on|in|into|for) (?:my|the) (?:to-?do |task )?(?:list|tasks))`)
-	bodyRE     = regexp.MustCompile(`(?i)^[ ,:-]*(?:(?:called|named|titled|entitled|saying|that says|which says|that reads|with (?:the )?(?:title|name)|labelled|labeled|as follows|like this|reminding me)[: ]+)?(?:(?:to|for|about|that i (?:need|have) to|that i should|where i|for me to|for today to|for)(?:\s+|: ?))?[:]?`)
-	bodyForRE  = regexp.MustCompile(`(?i)^[ ,:-]*(?:for|about|regarding|related to|concerning)\s`)
-	newListRE  = regexp.MustCompile(`(?is)^(?:create|make|start|write|new)(?: me)?(?: an?| my)?(?: new)?(?: \S+)? ?list(?: of| with| for)?\b[: ]*(.*)$`)
-	dayListRE  = regexp.MustCompile(`(?is)^(?:add )?(?:my |the )?(?:new )?(?:tasks?|to-?dos?|things(?: to do)?|plans?)? ?(?:for )?([a-z0-9 ]{3,30}): ?(.+)$`)
-	haveListRE = regexp.MustCompile(`(?is)^(?:i have|i've got|we have|here are|these are|my)(?: got)? (?:` + countWord + ` )?(?:\S+ )?(?:tasks?|to-?dos?|items?|things)(?: to do| for me)?: ?(.+)$`)
-	hoursRE    = regexp.MustCompile(`(?i)^in (` + numberWord + `|half an) (min(?:ute)?s?|hours?|h)\b,? ?(?:to )?(.+)$`)
-	clockRE    = regexp.MustCompile(`(?i)\b(?:at \d{1,2}(?:[:.]\d\d)? ?(?:am|pm|o'clock)?\b|in (?:` + numberWord + `|half an) (?:min(?:ute)?s?|hours?)\b)`)
-	prioTaskRE = regexp.MustCompile(`(?i)\b(urgent|important|(?:high|low|top)[- ]priority) (?:tasks?|to-?dos?|reminders?|items?)\b`)
-	eachRE     = regexp.MustCompile(`(?i)^ ?for (?:each|every|all) `)
-	addBareRE  = regexp.MustCompile(`(?is)^(?:add|insert|append|enter|write down|note down|jot down|put down|include)(?::)? (.+)$`)
-	createRE   = regexp.MustCompile(`(?is)^(?:create|make|new|note)(?::)? (.+)$`)
-	toListRE   = regexp.MustCompile(`(?i)[ ,]+(?:(?:back )?(?:to|on|onto|in|into|for) (?:my|the|our|this) (?:whole |current )?(?:\S+ )?(?:list|tasks|to-?dos?|todos|agenda|plate)|as (?:an? )?(?:new |separate |individual )?(?:tasks?|to-?dos?|todos?|reminders?|items?))\b`)
-	putOnRE    = regexp.MustCompile(`(?is)^(?:put|place|get|throw|stick|have|write|note) (.+)$`)
-	remindRE   = regexp.MustCompile(`(?is)^(?:(?:set (?:me )?an? |add an? )?remind(?:er)?(?: me| us| myself)?|don'?t let me forget|do not let me forget|help me (?:to )?remember|remember|don'?t forget|do not forget|make sure|make sure (?:that )?i(?: remember)?|note to self|to-?do|tasks?|new (?:task|to-?do|reminder|tasks)|next task|another (?:task|one)|also|i forgot(?: that i (?:need|have))?|i (?:can'?t|cannot|must not|mustn'?t) forget)(?:[: ,]+(?:that (?:i|we) (?:need to|have to|must|should)|to|about|of|that|is)\b)?[: ,-]+(.+)$`)
-	needRE     = regexp.MustCompile(`(?is)^(?:(?:today|tomorrow|tonight) )?(?:(?:i|we)(?:'ve|'ll|'m| have| will| am)?(?: also| still| really| just| probably| definitely| absolutely)* ?)?(need to remember to|need to|need|have got to|have to|got to|gotta|gotta|must|should|ought to|(?:am )?supposed to|going to need to|better) ?(?:also |really |remember to )?(.+)$`)
-	wantRE     = regexp.MustCompile(`(?is)^(?:(?:i|we)(?: really| also| still)? (?:want to|wanna|would like to|plan to|intend to|will|hope to|am going to|am planning to)|(?:i|we)'(?:d like to|ll|m going to|m planning to|m gonna|re going to)|let'?s|let us) (.+)$`)
-	notTaskRE  = regexp.MustCompile(`(?i)^(?:help|you|your help|a break|a hug|advice|more time|time|know|think|run|go(?: now| to bed| to sleep)?|be going|leave(?: now)?|say|admit|ask you.*|tell you.*|it|that|this|something|anything|nothing|some help|a favou?r|some advice|more|see|understand|talk|chat|have .*fun)[.!]*$`)
-	anotherRE  = regexp.MustCompile(`(?i)(?:,? and|,) (?:an?other|one|a)(?: more)?(?: (?:task|one|to-?do|reminder))?(?: (?:is|called|named))?(?: to|:| for) `)
-	noteRE     = regexp.MustCompile(`(?i)[ ,;.(-]+(?:(?:with|and|add|plus) )?(?:an? |the |this )?(?:note|notes|description|desc|details|comment)(?: that says| saying| of|:| -| that)? ["']?(.+?)["')]?$`)
-	noteKeyRE  = regexp.MustCompile(`(?i)(?:with (?:an? |the )?(?:note|description|details|comment)|(?:note|notes|description|desc|details|comment):)`)
-	bulletRE   = regexp.MustCompile(`(?m)^\s*(?:(?:[-*•–+]|\d{1,2}[.)])\s+(?:\[[ xX]?\]\s+)?|\[[ xX]?\]\s+)`)
-	inlineRE   = regexp.MustCompile(`(?:^|[\s,;])\(?\d{1,2}[.)]\s+`)
-	quotedRE   = regexp.MustCompile(`^(?:"[^"\n]+"(?:\s*(?:,|and|&|,\s*and)\s*|\s*$))+$`)
-	quoteRE    = regexp.MustCompile(`"([^"\n]+)"`)
-	joinsRE    = regexp.MustCompile(`(?i)\b(?:with|between|for|about|of|from|on|in)\b`)
-	commaRE    = regexp.MustCompile(`\s*,\s*`)
-	leadAndRE  = regexp.MustCompile(`(?i)^(?:(?:and|also|then|plus|to|finally|lastly|please)\s+)+`)
-	leadDayRE  = regexp.MustCompile(`(?i)^(?:today|tomorrow|tonight|on \w+day|next \w+|this \w+|by \w+day)\b,? `)
-	articleRE  = regexp.MustCompile(`(?i)^(?:the|an?|some) `)
-	askedRE    = regexp.MustCompile(`(?i)^(?:how|why|what|when|where|who|which)\b.*\?$`)
+	addNounRE   = regexp.MustCompile(`(?is)^(?:add|create|make|put|insert|enter|write(?: down)?|note(?: down)?|jot(?: down)?|log|schedule|set up|set|register|record|save|include|append|start|new|give me|i want|i'd like|i need|we need|need)(?: me| us| in| up)? ?(?:` + countWord + ` )?(?:(?:new|more|following|extra|quick|other|another|simple|separate|different|random|example|sample|test|dummy|fun|easy|big|small|urgent|important|(?:high|low|top)[- ]priority|personal|work|daily|weekly) )*` + taskNoun + `\b(.*)$`)
+	onMyRE      = regexp.MustCompile(`(?i)^ ?(?:(?:to|on|in|into|for) (?:my|the) (?:to-?do |task )?(?:list|tasks))`)
+	bodyRE      = regexp.MustCompile(`(?i)^[ ,:-]*(?:(?:called|named|titled|entitled|saying|that says|which says|that reads|with (?:the )?(?:title|name)|labelled|labeled|as follows|like this|reminding me)[: ]+)?(?:(?:to|for|about|that i (?:need|have) to|that i should|where i|for me to|for today to|for)(?:\s+|: ?))?[:]?`)
+	bodyForRE   = regexp.MustCompile(`(?i)^[ ,:-]*(?:for|about|regarding|related to|concerning)\s`)
+	newListRE   = regexp.MustCompile(`(?is)^(?:create|make|start|write|new)(?: me)?(?: an?| my)?(?: new)?(?: \S+)? ?list(?: of| with| for)?\b[: ]*(.*)$`)
+	dayListRE   = regexp.MustCompile(`(?is)^(?:add )?(?:my |the )?(?:new )?(?:tasks?|to-?dos?|things(?: to do)?|plans?)? ?(?:for )?([a-z0-9 ]{3,30}): ?(.+)$`)
+	haveListRE  = regexp.MustCompile(`(?is)^(?:i have|i've got|we have|here are|these are|my)(?: got)? (?:` + countWord + ` )?(?:\S+ )?(?:tasks?|to-?dos?|items?|things)(?: to do| for me)?: ?(.+)$`)
+	hoursRE     = regexp.MustCompile(`(?i)^in (` + numberWord + `|half an) (min(?:ute)?s?|hours?|h)\b,? ?(?:to )?(.+)$`)
+	clockRE     = regexp.MustCompile(`(?i)\b(?:at \d{1,2}(?:[:.]\d\d)? ?(?:am|pm|o'clock)?\b|in (?:` + numberWord + `|half an) (?:min(?:ute)?s?|hours?)\b)`)
+	prioTaskRE  = regexp.MustCompile(`(?i)\b(urgent|important|(?:high|low|top)[- ]priority) (?:tasks?|to-?dos?|reminders?|items?)\b`)
+	eachRE      = regexp.MustCompile(`(?i)^ ?for (?:each|every|all) `)
+	addBareRE   = regexp.MustCompile(`(?is)^(?:add|insert|append|enter|write down|note down|jot down|put down|include)(?::)? (.+)$`)
+	createRE    = regexp.MustCompile(`(?is)^(?:create|make|new|note)(?::)? (.+)$`)
+	toListRE    = regexp.MustCompile(`(?i)[ ,]+(?:(?:back )?(?:to|on|onto|in|into|for) (?:my|the|our|this) (?:whole |current )?(?:\S+ )?(?:list|tasks|to-?dos?|todos|agenda|plate)|as (?:an? )?(?:new |separate |individual )?(?:tasks?|to-?dos?|todos?|reminders?|items?))\b`)
+	putOnRE     = regexp.MustCompile(`(?is)^(?:put|place|get|throw|stick|have|write|note) (.+)$`)
+	remindRE    = regexp.MustCompile(`(?is)^(?:(?:set (?:me )?an? |add an? )?remind(?:er)?(?: me| us| myself)?|don'?t let me forget|do not let me forget|help me (?:to )?remember|remember|don'?t forget|do not forget|make sure|make sure (?:that )?i(?: remember)?|note to self|to-?do|tasks?|new (?:task|to-?do|reminder|tasks)|next task|another (?:task|one)|also|i forgot(?: that i (?:need|have))?|i (?:can'?t|cannot|must not|mustn'?t) forget)(?:[: ,]+(?:that (?:i|we) (?:need to|have to|must|should)|to|about|of|that|is)\b)?[: ,-]+(.+)$`)
+	needRE      = regexp.MustCompile(`(?is)^(?:(?:today|tomorrow|tonight) )?(?:(?:i|we)(?:'ve|'ll|'m| have| will| am)?(?: also| still| really| just| probably| definitely| absolutely)* ?)?(need to remember to|need to|need|have got to|have to|got to|gotta|gotta|must|should|ought to|(?:am )?supposed to|going to need to|better) ?(?:also |really |remember to )?(.+)$`)
+	wantRE      = regexp.MustCompile(`(?is)^(?:(?:i|we)(?: really| also| still)? (?:want to|wanna|would like to|plan to|intend to|will|hope to|am going to|am planning to)|(?:i|we)'(?:d like to|ll|m going to|m planning to|m gonna|re going to)|let'?s|let us) (.+)$`)
+	notTaskRE   = regexp.MustCompile(`(?i)^(?:help|you|your help|a break|a hug|advice|more time|time|know|think|run|go(?: now| to bed| to sleep)?|be going|leave(?: now)?|say|admit|ask you.*|tell you.*|it|that|this|something|anything|nothing|some help|a favou?r|some advice|more|see|understand|talk|chat|have .*fun)[.!]*$`)
+	anotherRE   = regexp.MustCompile(`(?i)(?:,? and|,) (?:an?other|one|a)(?: more)?(?: (?:task|one|to-?do|reminder))?(?: (?:is|called|named))?(?: to|:| for) `)
+	noteRE      = regexp.MustCompile(`(?i)[ ,;.(-]+(?:(?:with|and|add|plus) )?(?:an? |the |this )?(?:note|notes|description|desc|details|comment)(?: that says| saying| of|:| -| that)? ["']?(.+?)["')]?$`)
+	noteKeyRE   = regexp.MustCompile(`(?i)(?:with (?:an? |the )?(?:note|description|details|comment)|(?:note|notes|description|desc|details|comment):)`)
+	bulletRE    = regexp.MustCompile(`(?m)^\s*(?:(?:[-*•–+]|\d{1,2}[.)])\s+(?:\[[ xX]?\]\s+)?|\[[ xX]?\]\s+)`)
+	inlineRE    = regexp.MustCompile(`(?:^|[\s,;])\(?\d{1,2}[.)]\s+`)
+	quotedRE    = regexp.MustCompile(`^(?:"[^"\n]+"(?:\s*(?:,|and|&|,\s*and)\s*|\s*$))+$`)
+	quoteRE     = regexp.MustCompile(`"([^"\n]+)"`)
+	joinsRE     = regexp.MustCompile(`(?i)\b(?:with|between|for|about|of|from|on|in)\b`)
+	commaRE     = regexp.MustCompile(`\s*,\s*`)
+	leadAndRE   = regexp.MustCompile(`(?i)^(?:(?:and|also|then|plus|to|finally|lastly|please)\s+)+`)
+	leadDayRE   = regexp.MustCompile(`(?i)^(?:today|tomorrow|tonight|on \w+day|next \w+|this \w+|by \w+day)\b,? `)
+	moreRE      = regexp.MustCompile(`(?i)^(?:one more|another(?: one)?|(?:some|a few|two|three) more)(?: thing| things)?(?:[:,] ?| )`)
+	partQuoteRE = regexp.MustCompile(`^"([^"]+)"(.*)$`)
+	articleRE   = regexp.MustCompile(`(?i)^(?:the|an?|some) `)
+	askedRE     = regexp.MustCompile(`(?i)^(?:how|why|what|when|where|who|which)\b.*\?$`)
 )
 
 // adding reads new tasks.
@@ -96,7 +98,7 @@ func (m *memory) adding(s string) (intent, bool) {
 		return m.added(toListRE.ReplaceAllString(c[1], ""), splitMode{several: true, guess: true}), true
 	}
 	if c := addBareRE.FindStringSubmatch(s); c != nil {
-		body := toListRE.ReplaceAllString(c[1], "")
+		body := moreRE.ReplaceAllString(toListRE.ReplaceAllString(c[1], ""), "")
 		if r := parseRef(body); r.it || r.them || strings.EqualFold(body, "something") || strings.EqualFold(body, "one") || strings.EqualFold(body, "more") || strings.EqualFold(body, "some") {
 			return askTitle(1), true
 		}
@@ -239,6 +241,7 @@ func (m *memory) items(body string, mode splitMode) []item {
 			if rest, due := m.cal.take(strings.TrimRight(it.title, ".!")); title(rest) != "" {
 				it.title, it.due = rest, due
 			}
+			it.title = partQuoteRE.ReplaceAllString(it.title, "$1$2")
 			it.title = articleRE.ReplaceAllString(leadAndRE.ReplaceAllString(it.title, ""), "")
 		}
 		if it.title = title(unquote(strings.TrimSpace(it.title))); it.title == "" {

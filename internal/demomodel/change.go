@@ -50,6 +50,9 @@ func (m *memory) updating(s string) (intent, bool) {
 		if r.all != "" || r.empty() {
 			continue
 		}
+		if priorityRE.MatchString(c[2]) {
+			return noPriorities, true
+		}
 		if reopenWordRE.MatchString(c[2]) {
 			return intent{kind: reopen, ref: r}, true
 		}

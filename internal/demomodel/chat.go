@@ -22,7 +22,7 @@ const verbHelp = "\n\nFor testing there are verbs: `/long 500` (words of text), 
 const distress = "I am only a set of rules for tasks and cannot help with this the way you deserve. If you might hurt yourself, please call your local emergency number now, " +
 	"or talk to someone you trust or to a crisis line; https://findahelpline.com lists free and confidential ones in many countries."
 
-var distressRE = regexp.MustCompile(`(?i)\b(?:kill (?:myself|me)\b|suicid(?:e|al)\b|(?:want|going|need|have) to die\b|end (?:my|it all).{0,6}(?:life|all)\b|(?:hurt|harm|cut) myself\b|don'?t want to (?:live|be alive)\b)`)
+var distressRE = regexp.MustCompile(`(?i)\b(?:kill (?:myself|me)\b|suicid(?:e|al)\b|(?:want|going|need|have) to die(?:[\s.!]*$| (?:now|today|tonight|alone|so)\b)|end (?:my|it all).{0,6}(?:life|all)\b|(?:hurt|harm|cut) myself\b|don'?t want to (?:live|be alive)\b)`)
 
 func hasDistress(s string) bool { return distressRE.MatchString(s) }
 
@@ -48,7 +48,7 @@ var talks = []talk{
 	{regexp.MustCompile(`(?i)^(?:ok(?:ay)?|k|great|perfect|cool|nice(?: one| work| job)?|awesome|super|lovely|wonderful|excellent|good(?: job| work| bot| one)?|well done|fine|alright|all right|got it|i see|understood|sounds good|sweet|amazing|fantastic|brilliant|wow|neat|yay|hooray|👍|haha+|lol|hmm+|oh|ah|aha|right|good to know|makes sense|interesting|it works?|that works|works|that'?s (?:great|good|nice|cool|perfect|fine|all|it|awesome|correct|right)|you(?:'re| are) (?:great|awesome|the best|cool|nice|amazing|good))[\s.!]*$`), []string{
 		"Good. What is next?", "Fine. Tell me when there is more to do.", "👍 I am here when you need me.",
 	}},
-	{regexp.MustCompile(`(?i)^(?:bye+|goodbye|good ?night|see (?:you|ya)(?: later| soon| tomorrow)?|cya|later|ciao|farewell|take care|have a (?:good|nice|great) (?:day|one|evening|night|weekend)|(?:i )?(?:gotta|(?:have|need|got|'ve got) to)(?: go| run| leave)|i(?: have| need|'ve got|'m| am)(?: to| got to| going to)? (?:go|leave|be going|off)(?: now| to bed| to sleep)?|that'?s all(?: for (?:now|today))?|talk to you later|gtg|ttyl)(?:[\s,.!]+(?:bye|thanks|thank you|then|for now|see you))*[\s.!]*$`), []string{
+	{regexp.MustCompile(`(?i)^(?:bye+|goodbye|good ?night|see (?:you|ya)(?: later| soon| tomorrow)?|cya|later|ciao|farewell|take care|have a (?:good|nice|great) (?:day|one|evening|night|weekend)|(?:i )?(?:gotta|(?:have|need|got|'ve got) to)(?: go| run| leave)|i(?: have| need|'ve got|'m| am)(?: to| got to| going to)? (?:go|leave|be going|off)(?: now| to bed| to sleep)?|that'?s (?:all|it)(?: for (?:now|today))?|i'?m done for (?:now|today|the day)|talk to you later|gtg|ttyl)(?:[\s,.!]+(?:bye|thanks|thank you|then|for now|see you))*[\s.!]*$`), []string{
 		"Bye! Your tasks will be here.", "See you. The list is safe.", "Goodbye, and good luck with the list!",
 	}},
 	{regexp.MustCompile(`(?i)^(?:who|what) (?:are|r) (?:you|u)(?: exactly| really)?|^are (?:you|u) (?:an? )?(?:ai|human|real|robot|bot|machine|chat ?gpt|gpt.*|claude|llm|language model|a person|person|alive|there|intelligent|sentient|model|openai)|^(?:what|which) (?:model|ai|llm|version|language model)\b|^what(?:'s| is| s) your (?:name|model|version)|^do you have a name|^who (?:made|built|created|wrote) you|^how do you work|^how were you (?:made|built)|^(?:tell me about|introduce) yourself|^is this (?:a |an )?(?:real )?(?:ai|chat ?gpt|gpt|bot|demo|human)|^what is (?:this|parley)|^what'?s this|^where am i|^why (?:are|r) you (?:a )?(?:so )?(?:dumb|stupid|limited|demo)|^demo model`), []string{
@@ -139,6 +139,10 @@ func (m *memory) unsure(s, bare string) intent {
 	}
 	asked := strings.HasSuffix(strings.TrimSpace(s), "?")
 	body := strings.TrimRight(bare, " ?.!")
+	// A date alone, right after a change, may belong to it.
+	if due, ok := m.cal.whole(body); ok && m.sinceAct == 0 && len(m.lastIDs) == 1 && (m.lastVerb == addTask || m.lastVerb == updateTask) {
+		return confirmed("", "Shall I set the due date of "+m.name(m.rows(m.lastIDs)[0])+" to "+m.cal.say(due)+"?", intent{kind: update, ref: ref{ids: m.lastIDs}, change: change{due: due}})
+	}
 	if c := wantRE.FindStringSubmatch(body); c != nil && len(strings.Fields(c[1])) <= 20 && (beginsWithChore(c[1]) || !notTaskRE.MatchString(c[1])) {
 		return m.offerAdd("", m.items(c[1], splitMode{}))
 	}

@@ -8,7 +8,7 @@ import (
 // Complete.
 var completeREs = []*regexp.Regexp{
 	regexp.MustCompile(`(?i)^(?:mark|set|tick|check|cross|flag|put|change|move|update|strike|make|turn)(?: off)? (.+?)(?: status)? (?:as |to |off as |down as )*(?:being )?(?:done|completed?|finished|closed|off|out|ticked)(?: (?:on|from|off|of|in) (?:my|the) .*)?$`),
-	regexp.MustCompile(`(?i)^(?:mark|set|tick|check|cross|flag) (?:as |off )?(?:done|completed?|finished|off)[: ]+(.+)$`),
+	regexp.MustCompile(`(?i)^(?:mark|set|tick|check|cross|flag)(?: an?| the| my)?(?: tasks?)? (?:as |off )?(?:done|completed?|finished|off)[: ]+(.+)$`),
 	regexp.MustCompile(`(?i)^(?:i(?:'ve|'m| have| am)?|we(?:'ve| have)?) (?:just |already |now |finally |also |all )*(?:done|finished|completed|through|ticked off|checked off|crossed off)(?: with| doing)? (.+)$`),
 	regexp.MustCompile(`(?i)^(.+?) (?:is|are|was|were|has been|have been|got)(?: all| now| already| finally| both)? (?:done|finished|completed?|ticked off|checked off)(?: now| already| too)?$`),
 	regexp.MustCompile(`(?i)^(?:done|finished|completed)(?: with)?:? (.+)$`),
@@ -222,7 +222,7 @@ func (m *memory) listOf(rows []task) string {
 }
 
 func confirmed(text, ask string, then ...intent) intent {
-	return intent{kind: say, text: strings.TrimRight(text, " ") + blankAfter(text) + ask, ask: &question{what: yesNo, text: ask, then: then}}
+	return intent{kind: say, text: strings.TrimLeft(strings.TrimRight(text, " ")+blankAfter(text)+ask, " "), ask: &question{what: yesNo, text: ask, then: then}}
 }
 
 func blankAfter(text string) string {

@@ -97,7 +97,7 @@ func TestTruth(t *testing.T) {
 		{"cut list", "show my tasks", `{"tasks":[{"task_id":1,"ti`, "not one I can read", "empty"},
 		{"null list", "show my tasks", `{"tasks":null,"count":0}`, "Your list is empty", ""},
 		{"part of a list", "show my tasks", `{"tasks":[{"task_id":1,"title":"A","status":"open"}],"count":70}`, "69 more", ""},
-		{"markdown in a title", "show my tasks", `{"tasks":[{"task_id":1,"title":"[x](http://e.vil) **#2** <img>","status":"open"}],"count":1}`, `\[x\](http://e.vil) \*\*\#2\*\* \<img\>`, "**#2**"},
+		{"markdown in a title", "show my tasks", `{"tasks":[{"task_id":1,"title":"[x](http://e.vil) **#2** <img>","status":"open"}],"count":1}`, `\[x\](http://e.vil) \*\*#2\*\* \<img\>`, "**#2**"},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
@@ -191,6 +191,8 @@ func TestTitles(t *testing.T) {
 		{"add a task to buy groceries", "Buy groceries"},
 		{"add milk, bread and eggs as tasks", "Milk, bread and eggs"},
 		{"User: remind me to call mom tomorrow\nAssistant: Done, **#1** Call mom is on your list.", "Call mom tomorrow"},
+		{"Person: delete the first one\n\nAssistant: Deleted **#1** Buy milk.", "Delete a task"},
+		{"Person: add a task to write: the minutes\n\nAssistant: Got it.\nAssistant: x", "Write: the minutes"},
 		{"what is left?", "What is left"},
 		{"show my tasks", "Task overview"},
 		{"hi", "Greeting"},

@@ -18,6 +18,8 @@ var (
 	priorityRE  = regexp.MustCompile(`(?i)^(?:urgent|important|high(?:est)? priority|top priority|low priority|a priority)$`)
 )
 
+var noPriorities = intent{kind: say, text: "There are no priorities here. You can put it in the title, for example “make it Call mom (urgent)”."}
+
 // meant strips "I meant" and its like.
 func meant(s string) string {
 	if m := meantRE.FindStringSubmatch(s); m != nil {
@@ -92,7 +94,7 @@ func (m *memory) corrected(words, wrong string, said, renames bool) (intent, boo
 		return last, true
 	}
 	if priorityRE.MatchString(words) {
-		return intent{kind: say, text: "There are no priorities here. You can put it in the title, for example “make it Call mom (urgent)”."}, true
+		return noPriorities, true
 	}
 	if (m.lastVerb == completeTask || m.lastVerb == deleteTask) && !renames {
 		in := intent{kind: complete, ref: parseRef(words)}

@@ -22,6 +22,7 @@ var (
 	searchRE   = regexp.MustCompile(`(?i)^(?:(?:find|search|look up|look for|filter)(?: for)?(?: (?:my|the|all|any))?(?: (?:tasks?|to-?dos?|items?|list|everything))?(?: (?:about|for|with|containing|on|called|named|related to|regarding|by))?|(?:show|list|give|get|see)(?: me)?(?: (?:all|my|the|any))*(?: (?:open|completed))? (?:tasks?|to-?dos?|items?|everything) (?:about|with|containing|called|named|related to|regarding|mentioning|that mention|for)|(?:do i have|have i got|is there|are there|any)(?: (?:a|any|some))?(?: (?:open))? ?(?:tasks?|to-?dos?|items?|reminders?|things?|thing|anything|something)(?: (?:about|with|for|called|named|to|regarding|related to|on my list about))|what(?:'s|s| is| are| do i have)? (?:my |the )?(?:on my list )?(?:tasks? )?(?:about|for|with)|which tasks? (?:are|is|mention|have|has|contain)(?: about| with| for)?) (.+)$`)
 	onListRE   = regexp.MustCompile(`(?i)^(?:is|are|do i have|have i got|did i (?:add|write down|note)) (.+?) (?:(?:already |still )?(?:on|in) (?:my|the) (?:to-?do |task )?(?:list|tasks)|already there)$`)
 	statusOfRE = regexp.MustCompile(`(?i)^(?:did i (?:already )?(?:finish|complete|do|tick off)|have i (?:already )?(?:finished|completed|done)) (.+)$|^(?:is|are|was) (.+?) (?:already |still )?(?:done|finished|completed?|open|pending)(?: yet| already)?$`)
+	whenRE     = regexp.MustCompile(`(?i)^when (?:is|are|was|do i (?:have|need) to|must i|should i) (.+?)(?: due)?$`)
 	didIRE     = regexp.MustCompile(`(?i)^(?:did i (?:already )?([a-z]+) (.+)|have i (?:already )?([a-z]+) (.+?))(?: yet| already)?$`)
 	asksDayRE  = regexp.MustCompile(`(?i)^(?:what|whats|what's|which|do i have|is there|are there|anything|any|show|list|tasks|to-?dos|how many)\b`)
 	detailRE   = regexp.MustCompile(`(?i)^(?:show|what(?:'s|s| is| about)|about|tell about|details? (?:of|for|on)?|describe|read|open|view|when is|see)(?: me)?(?: (?:about|in|the (?:details?|descriptions?|notes?|due date|date|status|title) (?:of|for|on)))? ?(?:task |number |no\.? )?#?(\d{1,9})(?: due)?$`)
@@ -37,6 +38,14 @@ func (m *memory) listing(s string) (intent, bool) {
 	}
 	if c := detailRE.FindStringSubmatch(s); c != nil {
 		return intent{kind: list, status: "all", id: number(c[1])}, true
+	}
+	if c := whenRE.FindStringSubmatch(s); c != nil {
+		switch r := parseRef(c[1]); {
+		case len(r.ids) == 1:
+			return intent{kind: list, status: "all", id: r.ids[0]}, true
+		case r.words != "":
+			return intent{kind: list, status: "all", words: r.words}, true
+		}
 	}
 	if c := statusOfRE.FindStringSubmatch(s); c != nil {
 		r := parseRef(strings.Join(c[1:], ""))
@@ -129,6 +138,9 @@ func closedListing(s string) (intent, bool) {
 		delete(has, "complete")
 		has["completed"] = true
 	}
+	if has["did"] && has["do"] { // "what did I do today"
+		has["done"] = true
+	}
 	if !asksForList(words, has) || ordersOrTells(words, has) {
 		return intent{}, false
 	}
@@ -157,6 +169,8 @@ func asksWhat(has bag) bool { return has.any("what", "which", "show", "list", "h
 func asksForList(words []string, has bag) bool {
 	switch {
 	case has.anyOf(taskWords), asksTodo(has), has.any("overdue", "due"):
+		return true
+	case has.any("show", "list", "see", "give") && has.any("all", "every"):
 		return true
 	case asksWhat(has) && has.anyOf(doneWords):
 		return true

@@ -143,7 +143,7 @@ func (m *memory) worded(in intent, tasks []task) found {
 	rows := inOrder(tasks)
 	f := m.phrase(in, in.ref.words, rows)
 	parts := andRE.Split(in.ref.words, -1)
-	if len(parts) == 1 || len(f.ids) > 0 {
+	if len(parts) == 1 || len(f.ids) > 0 && saysAll(in.ref.words, rows) {
 		return f.found
 	}
 	var all found
@@ -164,10 +164,16 @@ func (m *memory) worded(in intent, tasks []task) found {
 			all.say = strings.TrimSpace(all.say + "\n\n" + one.say)
 		}
 	}
-	if len(all.ids) == 0 {
+	if len(all.ids) == 0 || len(f.ids) > len(all.ids) {
 		return f.found // no part matched either: one sentence for the whole
 	}
 	return all
+}
+
+// saysAll: one title has every word, so that its "and" is part of it.
+func saysAll(words string, rows []task) bool {
+	q := stems(words)
+	return slices.ContainsFunc(rows, func(t task) bool { return overlap(q, stems(t.Title), alike) == len(q) })
 }
 
 type phraseFound struct {

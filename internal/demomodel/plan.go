@@ -33,8 +33,8 @@ type intent struct {
 	query  string
 	when   string // "today", "tomorrow", "week", "overdue", "next", "due": a filter of the answer
 	count  bool
-	isDone bool   // the question is whether the task that words mean is done
-	words  string // isDone: these; the rules match them, not the tool
+	words  string // the question is about the tasks that these words mean; the rules match them, not the tool
+	isDone bool   // and whether they are done
 	id     int    // the question is about this task alone
 
 	// complete, remove, update, reopen

@@ -133,9 +133,9 @@ func (m *memory) changed(tool string, rows []task, seed string) string {
 			}
 			title := plain(short(t.Title, 120))
 			return pick(seed,
-				fmt.Sprintf("Added **#%d** %s%s.", t.ID, title, due),
+				ended(fmt.Sprintf("Added **#%d** %s%s", t.ID, title, due)),
 				fmt.Sprintf("Done, **#%d** %s is on your list%s.", t.ID, title, due),
-				fmt.Sprintf("Got it: **#%d** %s%s.", t.ID, title, due)) + noteOf(t)
+				ended(fmt.Sprintf("Got it: **#%d** %s%s", t.ID, title, due))) + noteOf(t)
 		}
 		return fmt.Sprintf("%s %d tasks:\n\n%s", pick(seed, "Added", "Done, I added", "Got it. Added"), len(rows), m.bullets(rows))
 	case completeTask:
@@ -143,12 +143,12 @@ func (m *memory) changed(tool string, rows []task, seed string) string {
 			return "The tool answered, but " + m.name(t) + " is still open."
 		}
 		if one {
-			return pick(seed, "Ticked off: "+m.name(t)+".", m.name(t)+" is done. Nice.", "Marked "+m.name(t)+" as done.")
+			return pick(seed, ended("Ticked off: "+m.name(t)), m.name(t)+" is done. Nice.", "Marked "+m.name(t)+" as done.")
 		}
 		return fmt.Sprintf("Ticked off %d tasks:\n\n%s", len(rows), m.bullets(rows))
 	case deleteTask:
 		if one {
-			return pick(seed, "Deleted "+m.name(t)+".", m.name(t)+" is off your list.", "Removed "+m.name(t)+".")
+			return pick(seed, ended("Deleted "+m.name(t)), m.name(t)+" is off your list.", ended("Removed "+m.name(t)))
 		}
 		return fmt.Sprintf("Deleted %d tasks:\n\n%s", len(rows), m.bullets(rows))
 	case updateTask:
@@ -158,6 +158,14 @@ func (m *memory) changed(tool string, rows []task, seed string) string {
 	default:
 		return "Back on your list:\n\n" + m.bullets(rows)
 	}
+}
+
+// ended ends a sentence that may end with a person's own mark.
+func ended(s string) string {
+	if strings.HasSuffix(s, ".") || strings.HasSuffix(s, "!") || strings.HasSuffix(s, "?") || strings.HasSuffix(s, "…") {
+		return s
+	}
+	return s + "."
 }
 
 func noteOf(t task) string {
@@ -222,11 +230,7 @@ func reason(a act) string {
 	if a.err == "" {
 		return "The tool's answer was not one I can read."
 	}
-	why := plain(short(a.err, 300))
-	if !strings.ContainsAny(why[len(why)-1:], ".!?…") {
-		why += "."
-	}
-	return "The tool says: " + capitalise(why)
+	return "The tool says: " + ended(capitalise(plain(short(a.err, 300))))
 }
 
 func reportTrouble(acts []act, what string) string {
@@ -252,8 +256,8 @@ func (p *plan) listReport(in intent) string {
 	switch {
 	case in.id != 0:
 		return p.m.detailReport(in.id, rows)
-	case in.isDone:
-		return p.m.doneReport(in.words, rows)
+	case in.words != "":
+		return p.m.wordsReport(in, rows)
 	}
 	if in.when != "" {
 		return p.m.dueReport(in.when, open)
@@ -337,17 +341,19 @@ func (m *memory) searchReport(in intent, rows []task) string {
 	return countOf(len(rows), "One task matches ", "%d tasks match ") + name + ":\n\n" + strings.Join(lines, "\n")
 }
 
-// doneReport answers "did I pay the rent?".
-func (m *memory) doneReport(words string, rows []task) string {
-	sure, perhaps := match(words, rows)
+// wordsReport answers "did I pay the rent?" and "when is the rent due?".
+func (m *memory) wordsReport(in intent, rows []task) string {
+	sure, perhaps := match(in.words, rows)
 	if len(sure) == 0 {
 		sure = perhaps
 	}
 	switch {
 	case len(sure) == 0:
-		return "I found no task that sounds like “" + plain(short(words, 60)) + "”, so I cannot tell."
+		return "I found no task that sounds like “" + plain(short(in.words, 60)) + "”, so I cannot tell."
 	case len(sure) > 1:
-		return m.searchReport(intent{query: words}, sure)
+		return m.searchReport(intent{query: in.words}, sure)
+	case !in.isDone:
+		return m.detailReport(sure[0].ID, sure)
 	case sure[0].open():
 		return "Not yet: " + strings.TrimPrefix(m.bullet(sure[0]), "- ") + " is still open."
 	}

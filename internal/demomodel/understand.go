@@ -34,6 +34,9 @@ func (m *memory) understand(text string) []intent {
 			return in
 		}
 	}
+	if requestRE.MatchString(s) { // "can you add milk and show my list?" asks nothing
+		s = strings.TrimRight(s, " ?")
+	}
 	clauses := split(s)
 	var out []intent
 	if len(clauses) > 1 {

@@ -70,7 +70,7 @@ func pick(seed string, ways ...string) string {
 	return ways[h.Sum32()%uint32(len(ways))]
 }
 
-var markdownRE = regexp.MustCompile("[\\\\`*_\\[\\]<>|~#]")
+var markdownRE = regexp.MustCompile("[\\\\`*_\\[\\]<>|~]")
 
 // plain keeps a person's words from becoming markdown.
 func plain(s string) string {
