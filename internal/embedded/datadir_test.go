@@ -52,19 +52,24 @@ func TestOpenRefuses(t *testing.T) {
 		want    []string
 	}{
 		{"newer", func(t *testing.T, dir string) {
+			t.Helper()
 			write(t, filepath.Join(dir, "version"), "2\n")
 			write(t, filepath.Join(dir, "nats", "stream"), "precious")
 		}, []string{"was written by a newer parley (format 2, this one knows 1)", "--data-dir"}},
 		{"version without sense", func(t *testing.T, dir string) {
+			t.Helper()
 			write(t, filepath.Join(dir, "version"), "one")
 		}, []string{"does not hold the number of a data format"}},
 		{"foreign", func(t *testing.T, dir string) {
+			t.Helper()
 			write(t, filepath.Join(dir, "thesis.txt"), "precious")
 		}, []string{"is not empty and holds no Parley data"}},
 		{"a file", func(t *testing.T, dir string) {
+			t.Helper()
 			write(t, dir, "precious")
 		}, []string{"cannot be used", "not a directory", "--data-dir"}},
 		{"below a file", func(t *testing.T, dir string) {
+			t.Helper()
 			write(t, filepath.Dir(dir)+"/data", "precious")
 		}, []string{"cannot be used", "not a directory"}},
 	} {

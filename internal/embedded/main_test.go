@@ -42,7 +42,11 @@ type parleyState struct {
 // until standard input ends.
 func runParley(spec string) int {
 	ctx := context.Background()
-	say := func(s parleyState) { json.NewEncoder(os.Stdout).Encode(s) }
+	say := func(s parleyState) {
+		if err := json.NewEncoder(os.Stdout).Encode(s); err != nil {
+			panic(err) // the test went away
+		}
+	}
 	fail := func(err error) int { say(parleyState{Error: err.Error()}); return 1 }
 	var s parleySpec
 	if err := json.Unmarshal([]byte(spec), &s); err != nil {
@@ -66,7 +70,9 @@ func runParley(spec string) int {
 		return fail(err)
 	}
 	say(parleyState{Postgres: p.PID(), OwnerURL: p.OwnerURL(), NATS: n.Access()})
-	io.Copy(io.Discard, os.Stdin)
+	if _, err := io.Copy(io.Discard, os.Stdin); err != nil {
+		return fail(err)
+	}
 	n.Shutdown()
 	if err := p.Stop(ctx); err != nil {
 		return fail(err)
@@ -156,7 +162,7 @@ func newDataDir(t testing.TB) string {
 	t.Helper()
 	place := "/tmp"
 	var fs syscall.Statfs_t
-	if err := syscall.Statfs("/dev/shm", &fs); err == nil && uint64(fs.Bavail)*uint64(fs.Bsize) > 2<<30 {
+	if err := syscall.Statfs("/dev/shm", &fs); err == nil && uint64(fs.Bavail)*uint64(fs.Bsize) > 2<<30 { //nolint:unconvert // the types differ between systems
 		place = "/dev/shm"
 	}
 	return newDataDirIn(t, place)
@@ -164,7 +170,7 @@ func newDataDir(t testing.TB) string {
 
 func newDataDirIn(t testing.TB, place string) string {
 	t.Helper()
-	parent, err := os.MkdirTemp(place, "parley-embedded-")
+	parent, err := os.MkdirTemp(place, "parley-embedded-") //nolint:usetesting // that one is closed to the account
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -254,8 +260,8 @@ func reap(t testing.TB, pid int) (status syscall.WaitStatus) {
 		}
 	case <-time.After(20 * time.Second):
 		_ = syscall.Kill(pid, syscall.SIGKILL)
-		<-ended
-		t.Fatalf("process %d did not end", pid)
+		err := <-ended
+		t.Fatalf("process %d did not end (after a kill: %v)", pid, err)
 	}
 	return status
 }

@@ -174,10 +174,16 @@ func TestExistingClusterDecides(t *testing.T) {
 		find          FindOptions
 		want          []string
 	}{
-		{"major that is not here", fmt.Sprintf("%d\n", other), FindOptions{NoDownload: true, places: onlyLocal},
-			[]string{fmt.Sprintf("no PostgreSQL %d was found, which this data directory needs", other), "--no-download", fmt.Sprintf("apt-get install postgresql-%d", other)}},
-		{"binaries of another major", fmt.Sprintf("%d\n", other), FindOptions{BinDir: local.Dir},
-			[]string{"PARLEY_POSTGRES_BIN", fmt.Sprintf("holds PostgreSQL %s, but %d is needed", local.Version, other)}},
+		{
+			"major that is not here", fmt.Sprintf("%d\n", other),
+			FindOptions{NoDownload: true, places: onlyLocal},
+			[]string{fmt.Sprintf("no PostgreSQL %d was found, which this data directory needs", other), "--no-download", fmt.Sprintf("apt-get install postgresql-%d", other)},
+		},
+		{
+			"binaries of another major", fmt.Sprintf("%d\n", other),
+			FindOptions{BinDir: local.Dir},
+			[]string{"PARLEY_POSTGRES_BIN", fmt.Sprintf("holds PostgreSQL %s, but %d is needed", local.Version, other)},
+		},
 		{"major that is too old", "14\n", FindOptions{places: onlyLocal}, []string{"PostgreSQL 14 is wanted, and parley runs on 15 to 18"}},
 		{"major that is too new", "19\n", FindOptions{places: onlyLocal}, []string{"PostgreSQL 19 is wanted"}},
 		{"no sense", "x\n", FindOptions{places: onlyLocal}, []string{"PG_VERSION does not tell which PostgreSQL wrote this data"}},
@@ -196,7 +202,7 @@ func TestExistingClusterDecides(t *testing.T) {
 			before := snapshot(t, data)
 			p, err := StartPostgres(testContext(t), PostgresOptions{DataDir: dir, Find: tt.find})
 			if err == nil {
-				p.Stop(context.Background())
+				_ = p.Stop(context.Background())
 				t.Fatal("it started")
 			}
 			for _, want := range tt.want {

@@ -11,7 +11,7 @@ import (
 // account that PostgreSQL runs as where the tests run as root.
 func DataDir(t testing.TB) string {
 	t.Helper()
-	parent, err := os.MkdirTemp("/tmp", "parley-data-")
+	parent, err := os.MkdirTemp("/tmp", "parley-data-") //nolint:usetesting // that one is closed to the account
 	if err == nil {
 		err = os.Chmod(parent, 0o755)
 	}

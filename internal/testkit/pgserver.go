@@ -101,7 +101,7 @@ func emptyServer(bin embedded.Binaries, account embedded.Account) (*PostgresServ
 	parent := os.TempDir()
 	// Containers often have a memory file system of 64 MB, which is no help.
 	var shm syscall.Statfs_t
-	if err := syscall.Statfs("/dev/shm", &shm); err == nil && shm.Bavail*uint64(shm.Bsize) > 1<<30 {
+	if err := syscall.Statfs("/dev/shm", &shm); err == nil && uint64(shm.Bavail)*uint64(shm.Bsize) > 1<<30 { //nolint:unconvert // the types differ between systems
 		parent = "/dev/shm"
 	}
 	root, err := os.MkdirTemp(parent, "parley-test-") // 0700, and short: socket paths are limited
