@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/pprof"
@@ -11,6 +12,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/go-chi/chi/v5"
 	"golang.org/x/sync/errgroup"
 )
 
@@ -31,7 +33,7 @@ type Edge struct {
 	hub     *hub
 	page    *page
 	openapi []byte
-	handler http.Handler
+	router  *chi.Mux
 
 	listener net.Listener
 	admin    net.Listener
@@ -40,7 +42,10 @@ type Edge struct {
 	stop     chan struct{}
 	stopping atomic.Bool
 	sockets  sync.WaitGroup
-	waiting  lobby
+	// unused are connections on which no request has come yet; browsers keep
+	// some in store.
+	unused  sync.Map
+	waiting lobby
 }
 
 // New wires an edge and takes its addresses, so that Addr is known before Run.
@@ -58,7 +63,7 @@ func New(o Options) (*Edge, error) {
 	if e.openapi, err = openAPI(o.ServerVersion); err != nil {
 		return nil, fmt.Errorf("edge: openapi: %w", err)
 	}
-	e.handler = e.routes()
+	e.router = e.routes()
 	if e.listener, err = net.Listen("tcp", o.Addr); err != nil {
 		return nil, fmt.Errorf("edge: %w", err)
 	}
@@ -92,7 +97,7 @@ func (e *Edge) AdminAddr() net.Addr {
 // go elsewhere, answers open calls with where to ask for the rest, waits for
 // them at most Grace, and returns nil.
 func (e *Edge) Run(ctx context.Context) error {
-	servers := []*http.Server{e.server(e.handler)}
+	servers := []*http.Server{e.server(e.wrap(e.router))}
 	listeners := []net.Listener{e.listener}
 	if e.admin != nil {
 		servers, listeners = append(servers, e.server(e.adminRoutes())), append(listeners, e.admin)
@@ -120,6 +125,11 @@ func (e *Edge) drain(ctx context.Context, servers []*http.Server) {
 	e.hub.closeSockets()
 	ctx, cancel := context.WithTimeout(ctx, e.o.Grace)
 	defer cancel()
+	e.unused.Range(func(c, _ any) bool {
+		// Shutdown would give each of them five seconds to begin.
+		_ = c.(net.Conn).Close()
+		return true
+	})
 	var g sync.WaitGroup
 	for _, s := range servers {
 		g.Go(func() {
@@ -136,8 +146,16 @@ func (e *Edge) drain(ctx context.Context, servers []*http.Server) {
 
 func (e *Edge) server(h http.Handler) *http.Server {
 	return &http.Server{
-		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader - 4096,
-		ErrorLog: nil,
+		Handler: h, ReadHeaderTimeout: headerTimeout, ReadTimeout: readTimeout, IdleTimeout: idleTimeout,
+		MaxHeaderBytes: maxHeader - 4096, // net/http adds 4 KiB of slack
+		ErrorLog:       slog.NewLogLogger(e.o.Logger.Handler(), slog.LevelDebug),
+		ConnState: func(c net.Conn, s http.ConnState) {
+			if s == http.StateNew {
+				e.unused.Store(c, nil)
+			} else {
+				e.unused.Delete(c)
+			}
+		},
 	}
 }
 

@@ -32,7 +32,7 @@ type call struct {
 }
 
 // routes lists every call. The OpenAPI document is checked against it.
-func (e *Edge) routes() http.Handler {
+func (e *Edge) routes() *chi.Mux {
 	m := chi.NewRouter()
 	m.NotFound(func(w http.ResponseWriter, r *http.Request) {
 		if e.page.fallback(w, r) {
@@ -71,7 +71,7 @@ func (e *Edge) routes() http.Handler {
 	get("/api/{user}/tasks", e.with((*call).tasks))
 	get("/api/{user}/tasks/{task}/history", e.with((*call).taskHistory))
 	m.Post("/api/{user}/tool_calls", e.with((*call).toolCalls))
-	return e.wrap(m)
+	return m
 }
 
 // allowed lists the methods of a path: a 405 must say them.

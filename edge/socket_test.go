@@ -218,10 +218,13 @@ func (c *client) say(id events.ConversationID, text string) string {
 // untilEnd reads until the run is over.
 func (c *client) untilEnd(run events.RunID) {
 	c.t.Helper()
-	c.untilFrame("end of run", func(serverFrame) bool {
+	over := func(serverFrame) bool {
 		r := c.conv.Run(run)
 		return r != nil && r.Status.Over()
-	})
+	}
+	if !over(serverFrame{}) {
+		c.untilFrame("end of run", over)
+	}
 }
 
 func (c *client) state() string {

@@ -25,7 +25,7 @@ const (
 
 	connectWait  = 5 * time.Second
 	writeWait    = 10 * time.Second
-	lingerWait   = 2 * time.Second
+	lingerWait   = time.Second
 	pingEvery    = 15 * time.Second
 	silenceLimit = 60 * time.Second
 	expiryGrace  = 25 * time.Second
@@ -79,6 +79,7 @@ type conn struct {
 
 	// The reader's own.
 	waiting bool // counted in the lobby
+	linger  bool // the peer may not have read our close frame yet
 	bad     int
 	bucket  bucket
 }
@@ -238,10 +239,14 @@ func (c *conn) alive() {
 }
 
 func (c *conn) readFailed(err error) {
+	if c.closed.Load() != 0 {
+		return // whoever closed it has given the peer time to read why
+	}
 	var timeout net.Error
-	if c.closed.Load() == 0 && c.p == nil && errors.As(err, &timeout) && timeout.Timeout() {
+	if c.p == nil && errors.As(err, &timeout) && timeout.Timeout() {
 		c.close(closeTooSlow, "no connect in time")
 	}
+	c.linger = true
 }
 
 func readAll(buf []byte, r io.Reader) ([]byte, error) {
@@ -280,7 +285,7 @@ func (c *conn) finish() {
 	}
 	c.out.close(errClosed)
 	c.tasks.Wait()
-	if t, ok := c.nc.(interface{ CloseWrite() error }); ok && t.CloseWrite() == nil {
+	if t, ok := c.nc.(interface{ CloseWrite() error }); c.linger && ok && t.CloseWrite() == nil {
 		_ = c.nc.SetReadDeadline(time.Now().Add(lingerWait))
 		_, _ = io.Copy(io.Discard, io.LimitReader(c.nc, 4<<20))
 	}

@@ -1,0 +1,570 @@
+package edge
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"testing/fstest"
+	"time"
+
+	"github.com/go-chi/chi/v5"
+	"github.com/go-json-experiment/json"
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/readmodel"
+)
+
+func TestConversationCalls(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c, _ := w.ask("ana", `{"message":"one"}`)
+	for _, text := range []string{"two", "three"} {
+		w.ask("ana", fmt.Sprintf(`{"message":%q,"conversation_id":%q}`, text, c.ConversationID))
+	}
+	path := "/api/ana/conversations/" + string(c.ConversationID)
+	var s readmodel.Summary
+	r := w.do("ana", "PATCH", path, `{"title":"Numbers","pinned":true,"read_n":4}`)
+	if r.decode(t, &s); r.status != 200 || s.Title != "Numbers" || !s.Pinned || s.ReadN != 4 || s.N != 9 || s.Status != "idle" {
+		t.Errorf("patch: %d %s", r.status, r.body)
+	}
+	for body, want := range map[string]int{`{}`: 400, `{"title":""}`: 422, `{"title":"` + strings.Repeat("x", 201) + `"}`: 422, `{"pinned":"yes"}`: 400, `{"read_n":-1}`: 400} {
+		if r := w.do("ana", "PATCH", path, body); r.status != want {
+			t.Errorf("patch %.30s: %d", body, r.status)
+		}
+	}
+
+	// Pages of messages add up to all of them, from Postgres or from the log.
+	for _, down := range []bool{false, true} {
+		w.memory.setDown(down)
+		var base events.Conversation
+		r = w.do("ana", "GET", path+"/messages?limit=2&min_n=9", "")
+		if r.decode(t, &base); r.status != 200 || len(base.Runs) != 2 || base.N != 9 || !base.HasMore || base.Title != "Numbers" {
+			t.Errorf("down %v: messages: %d %s", down, r.status, r.body)
+			continue
+		}
+		var older events.Conversation
+		r = w.do("ana", "GET", path+"/messages?limit=2&before="+string(base.Runs[0].RunID), "")
+		if r.decode(t, &older); len(older.Runs) != 1 || older.Runs[0].Message.Text != "one" || older.HasMore {
+			t.Errorf("down %v: before: %d %s", down, r.status, r.body)
+		}
+		if r = w.do("ana", "GET", path+"/messages?before=nosuchrun", ""); r.status != 404 {
+			t.Errorf("down %v: before an unknown run: %d", down, r.status)
+		}
+		if r = w.do("ana", "GET", path, ""); r.status != 200 || !strings.Contains(string(r.body), "You said: three") {
+			t.Errorf("down %v: summary: %d %s", down, r.status, r.body)
+		}
+		if r = w.do("ana", "GET", "/api/ana/conversations", ""); (r.status == 503) != down {
+			t.Errorf("down %v: list: %d", down, r.status)
+		}
+	}
+	w.memory.setDown(false)
+
+	// Commits come in pages, each once.
+	var ns []uint64
+	for after := uint64(0); ; {
+		var page EventsPage
+		r := w.do("ana", "GET", fmt.Sprintf("%s/events?limit=4&after=%d", path, after), "")
+		r.decode(t, &page)
+		for _, raw := range page.Data {
+			ns = append(ns, must(events.DecodeCommit(raw)).N)
+		}
+		if after = page.After; !page.HasMore {
+			break
+		}
+	}
+	for i, n := range ns {
+		if n != uint64(i+1) {
+			t.Fatalf("commits %v", ns)
+		}
+	}
+
+	if r := w.do("ana", "DELETE", path, ""); r.status != 204 || len(r.body) != 0 {
+		t.Errorf("delete: %d %s", r.status, r.body)
+	}
+	if r := w.do("ana", "DELETE", path, ""); r.status != 204 {
+		t.Errorf("delete twice: %d", r.status)
+	}
+	if _, r := w.ask("ana", fmt.Sprintf(`{"message":"x","conversation_id":%q}`, c.ConversationID)); r.status != 409 {
+		t.Errorf("message to a deleted conversation: %d", r.status)
+	}
+	if r := w.do("ana", "POST", path+"/restore", ""); r.status != 200 {
+		t.Errorf("restore: %d %s", r.status, r.body)
+	}
+}
+
+// Without Postgres everything that the log holds is answered.
+func TestWithoutPostgres(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.memory.setDown(true)
+	c, r := w.ask("ana", `{"message":"one"}`)
+	if r.status != 200 {
+		t.Fatalf("chat: %d %s", r.status, r.body)
+	}
+	path := "/api/ana/conversations/" + string(c.ConversationID)
+	if r := w.do("ana", "GET", path+"/messages?min_n=2", ""); r.status != 200 || !strings.Contains(string(r.body), "You said: one") {
+		t.Errorf("messages: %d %s", r.status, r.body)
+	}
+	if r := w.do("ana", "GET", path, ""); r.status != 200 || !strings.Contains(string(r.body), "You said: one") {
+		t.Errorf("summary: %d %s", r.status, r.body)
+	}
+	for _, p := range []string{"conversations", "tasks", "tasks/1/history", "runs/" + string(c.RunID)} {
+		if r := w.do("ana", "GET", "/api/ana/"+p, ""); r.status != 503 || r.code(t) != codeUnavailable || r.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s", p, r.status, r.body)
+		}
+	}
+	r = w.do("", "GET", "/readyz", "")
+	var ready Readiness
+	if r.decode(t, &ready); r.status != 200 || ready.Checks["postgres"] == "ok" || ready.Checks["nats"] != "ok" {
+		t.Errorf("readyz: %d %s", r.status, r.body)
+	}
+}
+
+func TestReadiness(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *Options) { o.Page = nil })
+	r := w.do("", "GET", "/readyz", "")
+	var got Readiness
+	r.decode(t, &got)
+	want := Readiness{Ready: true, Checks: map[string]string{"nats": "ok", "streams": "ok", "postgres": "ok", "auth": "ok", "page": "not built", "edge": "ok"}}
+	if d := cmp.Diff(want, got); r.status != 200 || d != "" {
+		t.Errorf("%d %s", r.status, d)
+	}
+	if r := w.do("", "GET", "/", "", "Accept", "text/html"); r.status != 404 || !strings.Contains(string(r.body), "npm --prefix frontend run build") {
+		t.Errorf("page not built: %d %s", r.status, r.body)
+	}
+	w.server.Stop(t)
+	r = w.do("", "GET", "/readyz", "")
+	if r.decode(t, &got); r.status != 503 || got.Checks["nats"] == "ok" || got.Checks["streams"] == "ok" {
+		t.Errorf("without nats: %d %s", r.status, r.body)
+	}
+	if r := w.do("", "GET", "/healthz", ""); r.status != 200 {
+		t.Errorf("a lost connection is no reason to restart: %d", r.status)
+	}
+	if _, r := w.ask("ana", `{"message":"x"}`); r.status != 503 || r.code(t) != codeUnavailable {
+		t.Errorf("chat: %d %s", r.status, r.body)
+	}
+	w.nc.Close()
+	if r := w.do("", "GET", "/healthz", ""); r.status != 503 {
+		t.Errorf("a closed connection never comes back: %d", r.status)
+	}
+}
+
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	chat := "/api/ana/chat"
+	long := strings.Repeat("é", events.MaxMessageRunes)
+	for _, c := range []struct {
+		name, user, method, path, body string
+		headers                        []string
+		status                         int
+		code                           string
+	}{
+		{"no token", "", "POST", chat, `{"message":"x"}`, nil, 401, codeUnauth},
+		{"another's path", "bob", "POST", chat, `{"message":"x"}`, nil, 403, codeForbidden},
+		{"route word as person", "ana", "POST", "/api/dev/chat", `{"message":"x"}`, nil, 404, codeNotFound},
+		{"encoded id", "ana", "POST", "/api/%61na/chat", `{"message":"x"}`, nil, 404, codeNotFound},
+		{"origin", "ana", "POST", chat, `{"message":"x"}`, []string{"Origin", "https://evil.example"}, 403, codeOrigin},
+		{"content type", "ana", "POST", chat, `{"message":"x"}`, []string{"Content-Type", "text/plain"}, 415, codeUnsupported},
+		{"charset", "ana", "POST", chat, `{"message":"x"}`, []string{"Content-Type", "application/json; charset=latin1"}, 415, codeUnsupported},
+		{"content encoding", "ana", "POST", chat, `{"message":"x"}`, []string{"Content-Encoding", "gzip"}, 415, codeUnsupported},
+		{"too large", "ana", "POST", chat, `{"message":"` + strings.Repeat("a", maxBody) + `"}`, nil, 413, codeTooLarge},
+		{"duplicate name", "ana", "POST", chat, `{"message":"a","message":"b"}`, nil, 400, codeInvalidJSON},
+		{"deep", "ana", "POST", chat, `{"message":"a","x":` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`, nil, 400, codeInvalidJSON},
+		{"bad UTF-8", "ana", "POST", chat, "{\"message\":\"\xff\"}", nil, 400, codeInvalidJSON},
+		{"lone surrogate", "ana", "POST", chat, `{"message":"\ud800"}`, nil, 400, codeInvalidJSON},
+		{"null", "ana", "POST", chat, `null`, nil, 400, codeInvalidJSON},
+		{"missing message", "ana", "POST", chat, `{}`, nil, 422, codeInvalidMessage},
+		{"blank message", "ana", "POST", chat, `{"message":" \n\u2003"}`, nil, 422, codeInvalidMessage},
+		{"NUL", "ana", "POST", chat, `{"message":"a\u0000"}`, nil, 422, codeInvalidMessage},
+		{"one character too many", "ana", "POST", chat, `{"message":"` + long + `!"}`, nil, 422, codeInvalidMessage},
+		{"model", "ana", "POST", chat, `{"message":"x","model":"other"}`, nil, 422, codeInvalidMessage},
+		{"timezone", "ana", "POST", chat, `{"message":"x","timezone":"../etc/passwd"}`, nil, 422, codeInvalidMessage},
+		{"local timezone", "ana", "POST", chat, `{"message":"x","timezone":"Local"}`, nil, 422, codeInvalidMessage},
+		{"id", "ana", "POST", chat, `{"message":"x","id":"a.b"}`, nil, 400, codeBadRequest},
+		{"id and key differ", "ana", "POST", chat, `{"message":"x","id":"a"}`, []string{"Idempotency-Key", "b"}, 400, codeBadRequest},
+		{"empty key", "ana", "POST", chat, `{"message":"x"}`, []string{"Idempotency-Key", ""}, 400, codeBadRequest},
+		{"conversation id", "ana", "POST", chat, `{"message":"x","conversation_id":"a>"}`, nil, 400, codeBadRequest},
+		{"unknown conversation", "ana", "POST", chat, `{"message":"x","conversation_id":"nosuch"}`, nil, 404, codeNotFound},
+		{"home is no conversation to talk in", "ana", "POST", chat, `{"message":"x","conversation_id":"home"}`, nil, 404, codeNotFound},
+		{"accept", "ana", "POST", chat, `{"message":"x"}`, []string{"Accept", "image/png"}, 406, codeNotAcceptable},
+		{"tool", "ana", "POST", "/api/ana/tool_calls", `{"name":"rm"}`, nil, 422, codeUnknownTool},
+		{"tool arguments", "ana", "POST", "/api/ana/tool_calls", `{"name":"add_task","arguments":[]}`, nil, 400, codeBadRequest},
+		{"tool NUL", "ana", "POST", "/api/ana/tool_calls", `{"name":"add_task","arguments":{"title":"\\\u0000"}}`, nil, 400, codeBadRequest},
+		{"limit", "ana", "GET", "/api/ana/conversations?limit=0", "", nil, 400, codeBadRequest},
+		{"cursor", "ana", "GET", "/api/ana/conversations?after=xyz", "", nil, 400, codeBadRequest},
+		{"task status", "ana", "GET", "/api/ana/tasks?status=gone", "", nil, 400, codeBadRequest},
+		{"task id", "ana", "GET", "/api/ana/tasks/+1/history", "", nil, 404, codeNotFound},
+		{"unknown task", "ana", "GET", "/api/ana/tasks/7/history", "", nil, 404, codeNotFound},
+		{"unknown call", "ana", "GET", "/api/ana/nope", "", nil, 404, codeNotFound},
+		{"method", "ana", "PUT", chat, "", nil, 405, codeMethod},
+		{"api root", "ana", "GET", "/api", "", []string{"Accept", "text/html"}, 404, codeNotFound},
+		{"metrics are elsewhere", "ana", "GET", "/metrics", "", nil, 404, codeNotFound},
+	} {
+		r := w.do(c.user, c.method, c.path, c.body, c.headers...)
+		if r.status != c.status || r.code(t) != c.code {
+			t.Errorf("%s: %d %s", c.name, r.status, r.body)
+		}
+		if c.status == 401 && r.header.Get("WWW-Authenticate") == "" {
+			t.Errorf("%s: no challenge", c.name)
+		}
+		if c.status == 405 && r.header.Get("Allow") != "POST, OPTIONS" {
+			t.Errorf("%s: Allow %q", c.name, r.header.Get("Allow"))
+		}
+		for _, h := range []string{"X-Content-Type-Options", "Referrer-Policy", "X-Request-Id", "Content-Security-Policy"} {
+			if r.header.Get(h) == "" {
+				t.Errorf("%s: no %s", c.name, h)
+			}
+		}
+	}
+	if n := w.agentCommits(t); n != 0 {
+		t.Errorf("refused requests left %d commits", n)
+	}
+	if _, r := w.ask("ana", `{"message":"`+long+`"}`); r.status != 200 {
+		t.Errorf("message at the limit: %d", r.status)
+	}
+	for _, secret := range []string{"éé", "evil.example", w.token("ana")[:40]} {
+		if strings.Contains(w.logs.String(), secret) {
+			t.Errorf("the log repeats %.20q", secret)
+		}
+	}
+}
+
+// agentCommits counts the messages in the log.
+func (w *world) agentCommits(t *testing.T) uint64 {
+	t.Helper()
+	w.memory.mu.Lock()
+	defer w.memory.mu.Unlock()
+	return uint64(len(w.memory.convs))
+}
+
+func TestCORS(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.do("", "OPTIONS", "/api/ana/chat", "", "Origin", testOrigin, "Access-Control-Request-Method", "POST")
+	if r.status != 204 || r.header.Get("Access-Control-Allow-Origin") != testOrigin || r.header.Get("Vary") != "Origin" ||
+		r.header.Get("Access-Control-Allow-Credentials") != "" || !strings.Contains(r.header.Get("Access-Control-Allow-Headers"), "Idempotency-Key") {
+		t.Errorf("preflight: %d %v", r.status, r.header)
+	}
+	r = w.do("", "POST", "/api/ana/chat", `{"message":"x"}`, "Origin", testOrigin)
+	if r.status != 401 || r.header.Get("Access-Control-Allow-Origin") != testOrigin {
+		t.Errorf("an error has no CORS headers: %d %v", r.status, r.header)
+	}
+	r = w.do("", "POST", "/api/ana/chat", `{"message":"x"}`, "Sec-Fetch-Site", "cross-site")
+	if r.status != 403 {
+		t.Errorf("cross-site without an origin: %d", r.status)
+	}
+	r = w.do("", "GET", "/", "", "Sec-Fetch-Site", "cross-site", "Accept", "text/html")
+	if r.status != 200 {
+		t.Errorf("a link to the page: %d", r.status)
+	}
+	r = w.do("", "OPTIONS", "/api/ana/chat", "")
+	if r.status != 204 || r.header.Get("Allow") != "POST, OPTIONS" {
+		t.Errorf("OPTIONS: %d %v", r.status, r.header)
+	}
+}
+
+func TestPage(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	get := func(path string, headers ...string) reply { t.Helper(); return w.do("", "GET", path, "", headers...) }
+	page := get("/", "Accept", "text/html,*/*;q=0.8")
+	csp := page.header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "script-src 'self';", "frame-ancestors " + testOrigin, "require-trusted-types-for 'script'", "img-src 'self' data: blob:", "connect-src 'self' ws://localhost:5173"} {
+		if !strings.Contains(csp, want) {
+			t.Errorf("policy %q lacks %q", csp, want)
+		}
+	}
+	if page.status != 200 || page.header.Get("Cache-Control") != "no-cache" || !strings.Contains(string(page.body), `data-theme="system"`) {
+		t.Errorf("page: %d %v %s", page.status, page.header, page.body)
+	}
+	if r := get("/", "If-None-Match", `W/"x", `+page.header.Get("Etag")); r.status != 304 || len(r.body) != 0 {
+		t.Errorf("not modified: %d", r.status)
+	}
+	for cookie, want := range map[string]string{"theme=dark": `data-theme="dark"`, "theme=light": `data-theme="light"`, `theme="><script>`: `data-theme="system"`} {
+		r := get("/", "Cookie", cookie)
+		if !strings.Contains(string(r.body), want) || r.header.Get("Vary") != "Cookie" {
+			t.Errorf("%s: %s", cookie, r.body)
+		}
+		if changed := want != `data-theme="system"`; changed == (r.header.Get("Etag") == page.header.Get("Etag")) {
+			t.Errorf("%s: ETag %s", cookie, r.header.Get("Etag"))
+		}
+	}
+	for accept, want := range map[string]string{"gzip, deflate, br": "br", "gzip": "gzip", "br;q=0, gzip;q=0.5": "gzip", "identity": "", "*": "br"} {
+		r := get("/assets/app-1a2b.js", "Accept-Encoding", accept)
+		if r.status != 200 || r.header.Get("Content-Encoding") != want || r.header.Get("Vary") != "Accept-Encoding" ||
+			r.header.Get("Cache-Control") != "public, max-age=31536000, immutable" || r.header.Get("Content-Type") != "text/javascript; charset=utf-8" {
+			t.Errorf("%q: %d %v", accept, r.status, r.header)
+		}
+	}
+	for _, c := range []struct {
+		path, accept string
+		want         int
+	}{
+		{"/c/some-conversation", "text/html", 200},
+		{"/c/some-conversation", "application/json", 404},
+		{"/c/some-conversation", "*/*", 404},
+		{"/favicon.svg", "image/*", 200},
+		{"/favicon.ico", "text/html", 404},
+		{"/assets/gone-0000.js", "text/html", 404},
+		{"/assets/secret-file.exe", "*/*", 404},
+		{"/assets/app-1a2b.js.br", "*/*", 404},
+		{"/assets/..%2findex.html", "text/html", 404},
+		{"/index.html", "*/*", 404},
+	} {
+		if r := get(c.path, "Accept", c.accept); r.status != c.want {
+			t.Errorf("%s for %s: %d", c.path, c.accept, r.status)
+		}
+	}
+	if r := w.do("", "HEAD", "/", ""); r.status != 200 || len(r.body) != 0 || r.header.Get("Etag") != page.header.Get("Etag") {
+		t.Errorf("HEAD: %d", r.status)
+	}
+	if r := w.do("", "POST", "/c/x", "", "Accept", "text/html"); r.status != 404 {
+		t.Errorf("POST to a view: %d", r.status)
+	}
+	if _, err := newPage(fstest.MapFS{"index.html": {Data: []byte("<html>")}}, nil); err == nil {
+		t.Error("a page that has no place for the theme was taken")
+	}
+}
+
+func TestDevTokenAndConfig(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var config Config
+	r := w.do("", "GET", "/api/config", "")
+	if r.decode(t, &config); config.Auth.Mode != "dev" || config.Model.Label != "scripted" || config.Limits.MessageChars != 8000 || config.ServerVersion != "test" {
+		t.Errorf("config %s", r.body)
+	}
+	r = w.do("", "POST", "/api/dev/token", `{"user_id":"cleo"}`)
+	var token struct{ Token string }
+	if err := json.Unmarshal(r.body, &token, json.MatchCaseInsensitiveNames(true)); err != nil || r.status != 200 {
+		t.Fatalf("token: %d %s", r.status, r.body)
+	}
+	if got := w.do("", "GET", "/api/cleo/conversations", "", "Authorization", "Bearer "+token.Token); got.status != 200 || string(got.body) != `{"data":[],"has_more":false}` {
+		t.Errorf("with the token: %d %s", got.status, got.body)
+	}
+	for body, want := range map[string]int{`{"user_id":"a b"}`: 422, `{"user_id":"dev"}`: 422, `{}`: 400} {
+		if r := w.do("", "POST", "/api/dev/token", body); r.status != want || r.code(t) == "" {
+			t.Errorf("%s: %d %s", body, r.status, r.body)
+		}
+	}
+	if r := w.do("", "POST", "/api/dev/token", `{"user_id":"cleo"}`, "Origin", "https://evil.example"); r.status != 403 || r.code(t) != codeOrigin {
+		t.Errorf("from elsewhere: %d %s", r.status, r.body)
+	}
+	if r := w.do("", "GET", "/.well-known/jwks.json", ""); r.status != 200 || !strings.Contains(string(r.body), `"crv":"Ed25519"`) {
+		t.Errorf("jwks: %d %s", r.status, r.body)
+	}
+	grown := newWorld(t, func(o *Options) { o.DevIssuer = nil })
+	for _, path := range []string{"/api/dev/token", "/.well-known/jwks.json"} {
+		method := "POST"
+		if strings.HasPrefix(path, "/.") {
+			method = "GET"
+		}
+		if r := grown.do("", method, path, ""); r.status != 404 {
+			t.Errorf("%s without the dev issuer: %d", path, r.status)
+		}
+	}
+}
+
+func TestAdmin(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.ask("ana", `{"message":"hello"}`)
+	w.do("", "FROBNICATE", "/api/ana/chat", "")
+	k := &world{t: t, issuer: w.issuer}
+	k.url = "http://" + w.edge.AdminAddr().String()
+	r := k.do("", "GET", "/metrics", "")
+	for _, want := range []string{
+		`parley_edge_requests_total{method="POST",route="/api/{user}/chat",status="200"} 1`,
+		`parley_edge_requests_total{method="other",route="none",status="405"} 1`,
+		`parley_edge_first_delta_seconds_count 0`, `parley_edge_publish_seconds_count 1`, "go_goroutines", `parley_edge_info{version="test"} 1`,
+	} {
+		if !strings.Contains(string(r.body), want) {
+			t.Errorf("metrics lack %s", want)
+		}
+	}
+	if t.Failed() {
+		t.Logf("%s", r.body)
+	}
+	if r := k.do("", "GET", "/debug/pprof/goroutine?debug=1", ""); r.status != 200 {
+		t.Errorf("pprof: %d", r.status)
+	}
+	if r := w.do("", "GET", "/debug/pprof/", ""); r.status != 404 {
+		t.Errorf("pprof where people are: %d", r.status)
+	}
+}
+
+func TestPanicIsAnError(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.edge.router.Get("/api/boom", func(http.ResponseWriter, *http.Request) { panic("secret detail") })
+	w.edge.router.Get("/api/late", func(rw http.ResponseWriter, _ *http.Request) {
+		_, _ = rw.Write(make([]byte, 64<<10))
+		panic("late")
+	})
+	r := w.do("", "GET", "/api/boom", "")
+	if r.status != 500 || r.code(t) != codeInternal || strings.Contains(string(r.body), "secret") {
+		t.Errorf("%d %s", r.status, r.body)
+	}
+	req, err := http.NewRequestWithContext(bounded(t), "GET", w.url+"/api/late", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if res, err := testClient.Do(req); err == nil {
+		defer res.Body.Close()
+		if _, err := io.ReadAll(res.Body); err == nil {
+			t.Error("an answer that was cut short looks whole")
+		}
+	}
+}
+
+// Open calls of an edge that drains end with where to ask for the rest, sockets
+// with "restart", and the run goes on elsewhere.
+func TestDrain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w2 := w.another()
+	release := make(chan struct{})
+	w.agent.hold = func(string) <-chan struct{} { return release }
+	socket := w.connect("ana")
+	held := make(chan reply, 1)
+	go func() {
+		_, r := w.ask("ana", `{"message":"hold on"}`)
+		held <- r
+	}()
+	f := socket.untilFrame("the run", func(f serverFrame) bool { return f.Type == "conversation" && f.Status == "in_progress" })
+	stream := w.send(bounded(t), "ana", "GET", "/api/ana/conversations/"+string(f.ConversationID)+"/events", "", "Accept", "text/event-stream")
+	defer stream.Body.Close()
+	w.stop()
+	r := <-held
+	if r.status != 202 || r.header.Get("Location") == "" {
+		t.Fatalf("open call: %d %s", r.status, r.body)
+	}
+	if code := socket.untilClosed(); code != 1012 {
+		t.Errorf("socket: %d", code)
+	}
+	if last := socket.frames[len(socket.frames)-1]; last.Code != codeDraining {
+		t.Errorf("socket was told %s", last.raw)
+	}
+	if _, datas := readSSE(t, stream, func(string, string) bool { return false }); !strings.Contains(datas[len(datas)-1], codeDraining) {
+		t.Errorf("stream ended with %q", datas[len(datas)-1])
+	}
+	close(release)
+	reader := w2.connect("ana")
+	reader.follow(f.ConversationID)
+	reader.untilEnd(reader.conv.Tip().RunID)
+	if r := w2.do("ana", "GET", r.header.Get("Location"), ""); r.status != 200 || !strings.Contains(string(r.body), "You said: hold on") {
+		t.Errorf("location on another edge: %d %s", r.status, r.body)
+	}
+}
+
+func TestOpenAPIMatchesRoutes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var listed, routed []string
+	for _, o := range operations() {
+		listed = append(listed, o.method+" "+o.path)
+	}
+	err := chi.Walk(w.edge.router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
+		if method != http.MethodHead && route != "/" && route != "/assets/*" {
+			routed = append(routed, method+" "+route)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.Sort(listed)
+	slices.Sort(routed)
+	if d := cmp.Diff(routed, listed); d != "" {
+		t.Errorf("the router and the document differ:\n%s", d)
+	}
+	r := w.do("", "GET", "/openapi.json", "")
+	var doc struct {
+		OpenAPI    string                    `json:"openapi"`
+		Paths      map[string]map[string]any `json:"paths"`
+		Components struct {
+			Schemas map[string]*jsonschema.Schema `json:"schemas"`
+		} `json:"components"`
+	}
+	r.decode(t, &doc)
+	if doc.OpenAPI != "3.1.0" || len(doc.Paths) != 18 {
+		t.Errorf("%d paths, version %q", len(doc.Paths), doc.OpenAPI)
+	}
+	// What the calls answer fits the schemas.
+	c, chat := w.ask("ana", `{"message":"tool x"}`)
+	for name, body := range map[string][]byte{
+		"ChatResponse":     chat.body,
+		"ErrorBody":        w.do("", "POST", "/api/ana/chat", `{"message":"x"}`).body,
+		"Summary":          w.do("ana", "PATCH", "/api/ana/conversations/"+string(c.ConversationID), `{"pinned":true}`).body,
+		"ConversationPage": w.do("ana", "GET", "/api/ana/conversations", "").body,
+		"Conversation":     w.do("ana", "GET", "/api/ana/conversations/"+string(c.ConversationID)+"/messages", "").body,
+		"EventsPage":       w.do("ana", "GET", "/api/ana/conversations/"+string(c.ConversationID)+"/events", "").body,
+		"RunState":         w.do("ana", "GET", "/api/ana/runs/"+string(c.RunID), "").body,
+		"TaskPage":         w.do("ana", "GET", "/api/ana/tasks", "").body,
+		"TaskHistoryPage":  w.do("ana", "GET", "/api/ana/tasks/1/history", "").body,
+		"CallResult":       w.do("ana", "POST", "/api/ana/tool_calls", `{"name":"add_task"}`).body,
+		"Config":           w.do("", "GET", "/api/config", "").body,
+		"Readiness":        w.do("", "GET", "/readyz", "").body,
+		"DevToken":         w.do("", "POST", "/api/dev/token", `{"user_id":"ana"}`).body,
+		"ChatRequest":      []byte(`{"message":"x"}`),
+		"PatchRequest":     []byte(`{"title":"x"}`),
+	} {
+		schema := doc.Components.Schemas[name]
+		if schema == nil {
+			t.Errorf("no schema %s", name)
+			continue
+		}
+		resolved, err := schema.Resolve(nil)
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		var v any
+		if err := json.Unmarshal(body, &v); err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if err := resolved.Validate(v); err != nil {
+			t.Errorf("%s: %s: %v", name, body, err)
+		}
+	}
+}
+
+func TestAcceptHeader(t *testing.T) {
+	t.Parallel()
+	for accept, want := range map[string][2]bool{
+		"": {true, false}, "*/*": {true, false}, "text/event-stream": {true, true}, "text/*;q=0.3": {true, false},
+		"application/json": {false, false}, "text/event-stream;q=0": {false, false}, "TEXT/EVENT-STREAM; q=1, */*": {true, true}, ";;": {false, false},
+	} {
+		r := httptest.NewRequest("GET", "/", nil)
+		if accept != "" {
+			r.Header.Set("Accept", accept)
+		}
+		if ok, named := accepts(r, "text/event-stream"); ok != want[0] || named != want[1] {
+			t.Errorf("Accept %q: %v %v", accept, ok, named)
+		}
+	}
+}
+
+func TestFreshIDs(t *testing.T) {
+	t.Parallel()
+	now := time.UnixMilli(1_800_000_000_000)
+	at := func(d time.Duration) string {
+		ms := now.Add(d).UnixMilli()
+		return fmt.Sprintf("%08x-%04x-7000-8000-000000000001", ms>>16, ms&0xffff)
+	}
+	for id, want := range map[string]bool{
+		at(0): true, at(-3 * time.Minute): true, at(-5 * time.Minute): false, at(20 * time.Second): true, at(time.Minute): false,
+		"f47ac10b-58cc-4372-a567-0e02b2c3d479": false, "hello": false, "": false,
+	} {
+		if got := fresh(id, now); got != want {
+			t.Errorf("fresh(%q) = %v", id, got)
+		}
+	}
+}
