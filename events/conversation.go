@@ -3,6 +3,7 @@ package events
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -406,15 +407,9 @@ func (c *Conversation) Clone() *Conversation {
 		k.Runs[i] = r.clone()
 	}
 	k.index()
-	for id, t := range c.tombstones {
-		k.tombstones[id] = t
-	}
-	for id := range c.causes {
-		k.causes[id] = true
-	}
-	for id := range c.answered {
-		k.answered[id] = true
-	}
+	maps.Copy(k.tombstones, c.tombstones)
+	maps.Copy(k.causes, c.causes)
+	maps.Copy(k.answered, c.answered)
 	return k
 }
 

@@ -39,7 +39,7 @@ func TestDraftAgainstTheWriters(t *testing.T) {
 	for seed := range uint64(300) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			rng := rand.New(rand.NewPCG(seed, 2)) //nolint:gosec // reproducible on purpose
+			rng := rand.New(rand.NewPCG(seed, 2))
 			var wire []any
 			var writers []*writer
 			for step := 1; step <= 1+rng.IntN(2); step++ {

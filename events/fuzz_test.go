@@ -90,8 +90,8 @@ func FuzzFold(f *testing.F) {
 // alone, without a fuzzer, must reach deep states too.
 func TestFoldOfRandomEvents(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(400) {
-		rng := rand.New(rand.NewPCG(seed, 3)) //nolint:gosec // reproducible on purpose
+	for seed := range uint64(150) {
+		rng := rand.New(rand.NewPCG(seed, 3))
 		b := make([]byte, 600)
 		for i := range b {
 			b[i] = byte(rng.Uint32())

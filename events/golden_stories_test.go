@@ -248,8 +248,10 @@ var goldens = []golden{
 	}},
 	{"failures", "A model that fails: what was written before the error is kept, and the person may ask again.", func(s *story) {
 		one := s.say("m1", "Hi")
-		s.end(events.RunFailed{RunID: one, Code: events.FailModel, Message: "The model answered with an error.",
-			Usage: events.Usage{InputTokens: 100, OutputTokens: 2, Estimated: true}, Receipt: events.Receipt{Text: "Hello, I"}})
+		s.end(events.RunFailed{
+			RunID: one, Code: events.FailModel, Message: "The model answered with an error.",
+			Usage: events.Usage{InputTokens: 100, OutputTokens: 2, Estimated: true}, Receipt: events.Receipt{Text: "Hello, I"},
+		})
 		bad := s.run("m2")
 		s.control("m2", events.MessageAccepted{MessageID: "m2", RunID: bad, ParentID: one, Text: "Where?"},
 			events.RunFailed{RunID: bad, Code: events.FailUnknownParent, Message: "The message that this one answers does not exist."})

@@ -113,6 +113,24 @@ func TestConversationOf(t *testing.T) {
 	}
 }
 
+func TestPersonOf(t *testing.T) {
+	t.Parallel()
+	ref, err := events.NewRef("ada", "c1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range subjectsOf(ref, "tasks", "t1") {
+		if got := events.PersonOf(s.got); s.name != "TimerAt" && got != events.UserKey("ada") {
+			t.Errorf("PersonOf(%s) = %q", s.got, got)
+		}
+	}
+	for _, s := range []string{"", "a", "a.b", "."} {
+		if got := events.PersonOf(s); got != "" {
+			t.Errorf("PersonOf(%q) = %q, want none", s, got)
+		}
+	}
+}
+
 func TestShardsAreSpread(t *testing.T) {
 	t.Parallel()
 	seen := map[string]int{}

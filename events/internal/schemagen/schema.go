@@ -151,7 +151,7 @@ func (b *builder) events() error {
 		Description: "An event of a type that came later: show it generically, skip it in the fold.",
 		Type:        "object",
 		Required:    []string{"type"},
-		Properties:  map[string]*jsonschema.Schema{"type": {Type: "string", MinLength: jsonschema.Ptr(1), Not: &jsonschema.Schema{Enum: known}}},
+		Properties:  map[string]*jsonschema.Schema{"type": {Type: "string", MinLength: new(1), Not: &jsonschema.Schema{Enum: known}}},
 	}
 	b.defs["Commit"].Properties["events"].Items = &jsonschema.Schema{
 		AnyOf: []*jsonschema.Schema{{Ref: defs + "Event"}, {Ref: defs + "UnknownEvent"}},
