@@ -93,6 +93,7 @@ func (j *Join) connect(ctx context.Context, e *env, name string) (_ *base, err e
 
 type agentworkerCmd struct {
 	Join  `embed:""`
+	Admin `embed:""`
 	Model `embed:""`
 	Slots int           `help:"Model calls or tool calls at once." default:"256" group:"Model"`
 	Grace time.Duration `help:"How long running work may finish after a stop signal." default:"20s" group:"Servers"`
@@ -115,7 +116,7 @@ func (c *agentworkerCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return together(ctx, w, roleFunc(b.nats.watch))
+	return together(ctx, w, c.role(e, b), roleFunc(b.nats.watch))
 }
 
 func newAgentworker(e *env, log *eventlog.Log, store *readmodel.Store, m Model, slots int, grace time.Duration) (*agentworker.Worker, error) {
@@ -151,6 +152,7 @@ func newAgentworker(e *env, log *eventlog.Log, store *readmodel.Store, m Model, 
 
 type toolworkerCmd struct {
 	Join  `embed:""`
+	Admin `embed:""`
 	Slots int           `help:"Model calls or tool calls at once." default:"32" group:"Servers"`
 	Grace time.Duration `help:"How long running work may finish after a stop signal." default:"10s" group:"Servers"`
 }
@@ -166,11 +168,12 @@ func (c *toolworkerCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return together(ctx, w, roleFunc(b.nats.watch))
+	return together(ctx, w, c.role(e, b), roleFunc(b.nats.watch))
 }
 
 type recorderCmd struct {
-	Join `embed:""`
+	Join  `embed:""`
+	Admin `embed:""`
 }
 
 // Run runs a recorder.
@@ -180,11 +183,12 @@ func (c *recorderCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	defer b.close()
-	r, err := recorder.New(recorder.Options{Log: b.log, Store: b.store, Logger: e.logger})
+	a := c.role(e, b)
+	r, err := recorder.New(recorder.Options{Log: b.log, Store: b.store, Logger: e.logger, Registerer: a.registry})
 	if err != nil {
 		return err
 	}
-	return together(ctx, r, roleFunc(b.nats.watch))
+	return together(ctx, r, a, roleFunc(b.nats.watch))
 }
 
 // Auth is whose tokens the edge takes.

@@ -42,13 +42,18 @@ func TestRolesApart(t *testing.T) {
 	}
 	var urls []string
 	for range 2 {
-		parley(t, servers, "agentworker").expect(ctx, "agentworker started")
+		agent := parley(t, servers, "agentworker", "--admin-addr", "127.0.0.1:0")
+		agent.expect(ctx, "agentworker started")
+		agent.expect(ctx, `"addr":"127.0.0.1:`)
+		check := parley(t, nil, "healthcheck", "http://"+addrOf(agent)+"/readyz")
+		<-check.done
+		if check.cmd.ProcessState.ExitCode() != exitDone {
+			t.Errorf("healthcheck: %s", check.output())
+		}
 		parley(t, servers, "toolworker").expect(ctx, "toolworker started")
 		e := parley(t, append(servers, "PARLEY_LOG_FORMAT=json"), "edge", "--addr", "127.0.0.1:0")
 		e.expect(ctx, `"addr":"127.0.0.1:`)
-		_, rest, _ := strings.Cut(e.output(), `"addr":"`)
-		addr, _, _ := strings.Cut(rest, `"`)
-		urls = append(urls, "http://"+addr)
+		urls = append(urls, "http://"+addrOf(e))
 	}
 	parley(t, servers, "recorder").expect(ctx, `"recording"`)
 	token, _, err := issuer.Issue("ana")
@@ -123,4 +128,11 @@ func TestRolesApart(t *testing.T) {
 	if len(tasks.Data) != 2 || !strings.Contains(strings.ToLower(tasks.Data[1].Title), "milk") {
 		t.Errorf("tasks = %+v", tasks.Data)
 	}
+}
+
+// addrOf returns the first address that a process says it listens on.
+func addrOf(p *process) string {
+	_, rest, _ := strings.Cut(p.output(), `"addr":"`)
+	addr, _, _ := strings.Cut(rest, `"`)
+	return addr
 }

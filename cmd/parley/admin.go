@@ -1,0 +1,84 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/pprof"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// Admin is where a worker role tells how it is.
+type Admin struct {
+	AdminAddr string `help:"Where metrics and profiles listen; nothing there asks who you are." group:"Servers"`
+}
+
+// An admin serves /healthz, /readyz, /metrics and profiles of a worker role. An
+// edge serves its own.
+type admin struct {
+	addr     string
+	base     *base
+	registry *prometheus.Registry
+	e        *env
+}
+
+func (a Admin) role(e *env, b *base) *admin {
+	r := prometheus.NewRegistry()
+	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	return &admin{addr: a.AdminAddr, base: b, registry: r, e: e}
+}
+
+// Run serves until ctx ends; without an address it only waits.
+func (a *admin) Run(ctx context.Context) error {
+	if a.addr == "" {
+		<-ctx.Done()
+		return nil
+	}
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", a.addr)
+	if err != nil {
+		return fmt.Errorf("cannot listen on %s: %w; choose another --admin-addr", a.addr, err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	mux.HandleFunc("GET /readyz", a.ready)
+	mux.Handle("GET /metrics", promhttp.HandlerFor(a.registry, promhttp.HandlerOpts{}))
+	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
+	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
+	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
+	server := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second}
+	undo := context.AfterFunc(ctx, func() { _ = server.Close() }) // nobody waits for a metric
+	defer undo()
+	a.e.logger.Info("admin listener is up", "addr", ln.Addr().String())
+	if err := server.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
+		return fmt.Errorf("admin listener: %w", err)
+	}
+	return nil
+}
+
+// ready says what is missing, as the edge's /readyz does.
+func (a *admin) ready(w http.ResponseWriter, r *http.Request) {
+	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	defer cancel()
+	checks := map[string]string{"nats": "ok", "postgres": "ok"}
+	ready := true
+	if !a.base.nats.IsConnected() {
+		checks["nats"], ready = "not connected", false
+	}
+	if err := a.base.store.Ping(ctx); err != nil {
+		checks["postgres"], ready = "not reachable", false
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if !ready {
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}
+	if err := json.NewEncoder(w).Encode(map[string]any{"ready": ready, "checks": checks}); err != nil {
+		a.e.logger.Debug("readyz", "err", err)
+	}
+}
