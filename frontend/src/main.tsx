@@ -2,12 +2,77 @@ import { StrictMode } from 'react';
 import { createRoot } from 'react-dom/client';
 
 import { App } from './app';
+import { StoreProvider } from './core/react';
+import { hasUnsent } from './core/selectors';
+import { createStore } from './core/store';
+import { createApi } from './net/api';
+import { createSession } from './net/session';
+import { createSocket, type Socket } from './net/socket';
+import { uuidv7 } from './net/uuid';
 import './styles/main.css';
 
 const root = document.getElementById('root');
 if (!root) throw new Error('index.html has no root element');
+
+const now = () => Date.now();
+const hidden = () => document.visibilityState === 'hidden';
+
+const api = createApi({ fetch: (...args) => fetch(...args), token: (renew) => session.token(renew) });
+const session = createSession({ fetchToken: (user) => api.devToken(user), storage: localStorage, now });
+const sockets = new Set<Socket>();
+
+const store = createStore({
+  api,
+  session,
+  connect(userId, events) {
+    const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+    const socket = createSocket({
+      url: `${scheme}//${location.host}/api/${encodeURIComponent(userId)}/ws`,
+      open: (url, protocol) => new WebSocket(url, protocol),
+      token: () => session.token(),
+      events,
+      now,
+      random: Math.random,
+    });
+    const forget = session.onRenewed((token) => socket.refresh(token));
+    sockets.add(socket);
+    return {
+      send: (frame) => socket.send(frame),
+      reconnectNow: () => socket.reconnectNow(),
+      close() {
+        forget();
+        sockets.delete(socket);
+        socket.close();
+      },
+    };
+  },
+  newId: () => uuidv7(),
+  now,
+  hidden,
+  timezone: () => Intl.DateTimeFormat().resolvedOptions().timeZone,
+  storage: sessionStorage,
+});
+
+const check = () => {
+  for (const socket of sockets) socket.check();
+};
+addEventListener('online', check);
+addEventListener('offline', check);
+addEventListener('focus', check);
+document.addEventListener('visibilitychange', () => {
+  if (hidden()) return;
+  store.visible();
+  check();
+});
+addEventListener('beforeunload', (e) => {
+  if (hasUnsent(store.getState())) e.preventDefault();
+});
+
+void store.start();
 createRoot(root).render(
   <StrictMode>
-    <App />
+    <StoreProvider store={store}>
+      <App />
+    </StoreProvider>
   </StrictMode>,
 );

@@ -56,8 +56,12 @@ export interface OutboxItem {
   id: string;
   /** Absent in the first messages of a conversation that does not exist yet. */
   conversationId?: string;
+  /** Of those: which new conversation, see AppState.newChat. */
+  chat?: string;
   text: string;
   parentId?: string;
+  /** Known once the message is stored; the item goes when the conversation shows it. */
+  runId?: string;
   /** waiting: until there is a connection, or until the one before it is stored. */
   status: 'sending' | 'waiting' | 'failed';
   error?: ErrorInfo;
@@ -81,6 +85,8 @@ export interface AppState {
   conversations: ConversationsState;
   /** The conversation on screen; undefined = a new one. */
   open?: OpenConversation;
+  /** Tells one new conversation without an id from the next. */
+  newChat: string;
   tasks: TasksState;
   outbox: readonly OutboxItem[];
   /** Runs that the reader has asked to stop and that do not show it yet. */
@@ -134,6 +140,10 @@ export interface Store {
   getState(): AppState;
   subscribe: (listener: () => void) => () => void;
   actions: Actions;
+  /** Begins: asks the server for its configuration and signs in whom it remembers. */
+  start(): Promise<void>;
+  /** The page has become visible. */
+  visible(): void;
   /** Tells when the first message of a new conversation on screen has given it an id. */
   onConversation(listener: (id: string) => void): () => void;
 }

@@ -1,0 +1,90 @@
+import type { Commit, Task } from '../protocol/types';
+import { taskOf } from '../protocol/decode';
+import type { Kernel } from './kernel';
+import type { TasksState } from './state';
+
+export const noTasks: TasksState = { byId: {}, status: 'loading', rev: 0, changed: {} };
+
+/** The person's task list: read once, then kept by what tools return. */
+export interface Tasks {
+  refresh(): Promise<void>;
+  /** A row that a tool wrote. The higher revision wins, whichever comes first. */
+  upsert(task: Task): void;
+  /** Somebody else's list comes next. */
+  clear(): void;
+  /** The rows that the tool results of a commit carry. */
+  commit(c: Commit): void;
+}
+
+/** More than anybody looks at in one list. */
+const most = 2000;
+
+export function createTasks(k: Kernel, userId: () => string | undefined): Tasks {
+  let loading = 0;
+  /** The revision of the last full list: what it lacks and is no newer was deleted. */
+  let listed = 0;
+
+  function put(tasks: readonly Task[], live: boolean): boolean {
+    const t = k.state.tasks;
+    const newer = tasks.filter((task) => (t.byId[task.task_id]?.task_rev ?? listed) < task.task_rev);
+    if (newer.length === 0) return false;
+    const at = k.deps.now();
+    k.merge({
+      tasks: {
+        ...t,
+        byId: { ...t.byId, ...Object.fromEntries(newer.map((task) => [task.task_id, task])) },
+        rev: Math.max(t.rev, ...newer.map((task) => task.task_rev)),
+        ...(live && { changed: { ...t.changed, ...Object.fromEntries(newer.map((task) => [task.task_id, at])) } }),
+      },
+    });
+    return true;
+  }
+
+  return {
+    async refresh() {
+      const user = userId();
+      if (user === undefined) return;
+      const turn = ++loading;
+      if (k.state.tasks.status === 'error') k.patch({ tasks: { ...k.state.tasks, status: 'loading' } });
+      try {
+        const rows: Task[] = [];
+        let rev: number | undefined;
+        for (let after: string | undefined, more = true; more && rows.length < most;) {
+          const page = await k.deps.api.tasks(user, after === undefined ? {} : { after });
+          rows.push(...page.data);
+          rev ??= page.task_rev;
+          after = page.after;
+          more = page.has_more && after !== undefined;
+        }
+        if (turn !== loading || user !== userId()) return;
+        listed = 0;
+        put(rows, false);
+        listed = rev ?? 0;
+        const there = new Set(rows.map((r) => r.task_id));
+        const t = k.state.tasks;
+        const byId = Object.fromEntries(
+          Object.entries(t.byId).filter(([, task]) => there.has(task.task_id) || task.task_rev > listed),
+        );
+        k.patch({ tasks: { ...t, byId, status: 'ready', rev: Math.max(t.rev, listed) } });
+      } catch {
+        if (turn !== loading || user !== userId()) return;
+        k.patch({ tasks: { ...k.state.tasks, status: 'error' } });
+      }
+    },
+
+    clear() {
+      loading++;
+      listed = 0;
+      k.merge({ tasks: noTasks });
+    },
+
+    upsert(task) {
+      if (put([task], true)) k.soon();
+    },
+
+    commit(c) {
+      const rows = c.events.flatMap((e) => (e.type === 'tool.returned' && e.ok ? (taskOf(e.result) ?? []) : []));
+      if (rows.length > 0) put(rows, true);
+    },
+  };
+}
