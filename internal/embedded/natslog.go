@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"sync"
 )
 
@@ -37,7 +38,14 @@ func (l *natsLog) Debugf(format string, args ...any) {}
 func (l *natsLog) Noticef(format string, args ...any) {
 	l.log(slog.LevelDebug, format, args)
 }
-func (l *natsLog) Warnf(format string, args ...any) { l.log(slog.LevelWarn, format, args) }
+
+// Warnf leaves out the warning about our password: it is random, new at each
+// start, and in no file but endpoint.json, which nobody else can read.
+func (l *natsLog) Warnf(format string, args ...any) {
+	if !strings.HasPrefix(format, "Plaintext passwords detected") {
+		l.log(slog.LevelWarn, format, args)
+	}
+}
 
 func (l *natsLog) Errorf(format string, args ...any) {
 	l.log(slog.LevelError, format, args)
