@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"sync"
@@ -104,7 +105,8 @@ func (g *goTests) line(b []byte) {
 	}
 }
 
-// test finds or adds a test, and marks its ancestors as parents.
+// test finds or adds a test, and marks the tests that it is a part of. Those have
+// been seen before; a slash that leads to none belongs to the name itself.
 func (p *goPackage) test(name string) *oneTest {
 	t := p.tests[name]
 	if t != nil {
@@ -113,10 +115,23 @@ func (p *goPackage) test(name string) *oneTest {
 	t = &oneTest{}
 	p.tests[name] = t
 	p.order = append(p.order, name)
-	if i := strings.LastIndexByte(name, '/'); i > 0 {
-		p.test(name[:i]).parent = true
+	for parent := range ancestors(name) {
+		if of := p.tests[parent]; of != nil {
+			of.parent = true
+		}
 	}
 	return t
+}
+
+// ancestors yields the names that name may be below, the nearest first.
+func ancestors(name string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for at := strings.LastIndexByte(name, '/'); at > 0; at = strings.LastIndexByte(name[:at], '/') {
+			if !yield(name[:at]) {
+				return
+			}
+		}
+	}
 }
 
 // tally is what a stream of tests came to.
@@ -163,8 +178,8 @@ func (p *goPackage) tally(name string, builds map[string]*tail, sum *tally) {
 	explained := map[string]bool{}
 	for _, test := range p.order {
 		if t := p.tests[test]; !t.parent && (t.result == "fail" || t.result == "") {
-			for at := strings.LastIndexByte(test, '/'); at > 0; at = strings.LastIndexByte(test[:at], '/') {
-				explained[test[:at]] = true
+			for parent := range ancestors(test) {
+				explained[parent] = true
 			}
 		}
 	}
@@ -179,8 +194,8 @@ func (p *goPackage) tally(name string, builds map[string]*tail, sum *tally) {
 			sum.skips = append(sum.skips, entry{full, skipReason(t.output.String())})
 		case t.result == "fail":
 			detail := t.output.String()
-			if i := strings.IndexByte(test, '/'); i > 0 {
-				detail += "\n" + p.tests[test[:i]].output.String()
+			if top, _, below := strings.Cut(test, "/"); below && p.tests[top] != nil {
+				detail += "\n" + p.tests[top].output.String()
 			}
 			sum.failures = append(sum.failures, entry{full, detail})
 		default:

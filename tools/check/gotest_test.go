@@ -64,29 +64,30 @@ func TestGoTestsParents(t *testing.T) {
 	t.Parallel()
 	tests := []struct {
 		name    string
-		results []string // "Test result" in the order they end
+		events  []string // a test that starts, or "test result"
 		passed  int
 		failed  []string
 		skipped []string
 	}{
-		{"leaves represent their parent", []string{"T/a pass", "T/b pass", "T pass"}, 2, nil, nil},
-		{"a failed leaf explains its parents", []string{"T/a/x fail", "T/a fail", "T fail"}, 0, []string{"p.T/a/x"}, nil},
-		{"a skipped leaf does not explain a failed parent", []string{"T/a skip", "T fail"}, 0, []string{"p.T"}, []string{"p.T/a"}},
-		{"a parent that skips late counts", []string{"T/a pass", "T skip"}, 1, nil, []string{"p.T"}},
-		{"an unfinished leaf is a failure", []string{"T/a ", "U pass"}, 1, []string{"p.T/a"}, nil},
+		{"leaves represent their parent", []string{"T", "T/a", "T/a pass", "T/b", "T/b pass", "T pass"}, 2, nil, nil},
+		{"a failed leaf explains its parents", []string{"T", "T/a", "T/a/x", "T/a/x fail", "T/a fail", "T fail"}, 0, []string{"p.T/a/x"}, nil},
+		{"a skipped leaf does not explain a failed parent", []string{"T", "T/a", "T/a skip", "T fail"}, 0, []string{"p.T"}, []string{"p.T/a"}},
+		{"a parent that skips late counts", []string{"T", "T/a", "T/a pass", "T skip"}, 1, nil, []string{"p.T"}},
+		{"an unfinished leaf is a failure", []string{"T", "T/a", "U", "U pass"}, 1, []string{"p.T/a"}, nil},
+		{"a slash in a name is no level", []string{"T", "T/https://a.example", "T/https://a.example pass", "T/and/or", "T/and/or fail", "T fail"}, 1, []string{"p.T/and/or"}, nil},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			g := newGoTests()
 			result := "pass"
-			for _, r := range tt.results {
-				test, end, _ := strings.Cut(r, " ")
-				g.Write([]byte(`{"Action":"run","Package":"p","Test":"` + test + "\"}\n"))
-				if end != "" {
-					g.Write([]byte(`{"Action":"` + end + `","Package":"p","Test":"` + test + "\"}\n"))
+			for _, r := range tt.events {
+				test, action, ended := strings.Cut(r, " ")
+				if !ended {
+					action = "run"
 				}
-				if end != "pass" && end != "skip" {
+				g.Write([]byte(`{"Action":"` + action + `","Package":"p","Test":"` + test + "\"}\n"))
+				if action == "fail" {
 					result = "fail"
 				}
 			}
