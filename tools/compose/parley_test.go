@@ -86,8 +86,20 @@ func TestHealthcheckIsACommand(t *testing.T) {
 	if usage := help(t, "healthcheck"); !strings.Contains(usage, "Usage: parley healthcheck") {
 		t.Errorf("parley healthcheck is no command:\n%s", usage)
 	}
-	if got := project(t).Services["edge"].HealthCheck.Test; !slices.Equal(got, []string{"CMD", "/parley", "healthcheck"}) {
-		t.Errorf("the edge is checked by %v", got)
+	for _, role := range roles() {
+		s := project(t).Services[role]
+		want := []string{"CMD", "/parley", "healthcheck"}
+		if role != "edge" { // whose page is the address asked by default
+			addr := s.Environment["PARLEY_ADMIN_ADDR"]
+			if addr == nil {
+				t.Errorf("%s listens nowhere", role)
+				continue
+			}
+			want = append(want, "http://"+*addr+"/readyz")
+		}
+		if !slices.Equal(s.HealthCheck.Test, want) {
+			t.Errorf("%s is checked by %v, want %v", role, s.HealthCheck.Test, want)
+		}
 	}
 }
 
