@@ -263,8 +263,10 @@ func (w *Worker) reply(ctx context.Context, item *events.WorkItem, a *ledger.Ans
 	err := w.log.Enqueue(ctx, &events.Inbox{
 		V: events.Version, ID: events.ResultID(item.CallID), UserID: item.UserID, ConversationID: item.ConversationID,
 		Time: w.opts.Now().UTC().Truncate(time.Millisecond),
-		Command: events.Result{CallID: item.CallID, RunID: item.RunID, OK: a.OK, Result: result, Error: a.Error,
-			DurationMS: a.DurationMS, Truncated: truncated},
+		Command: events.Result{
+			CallID: item.CallID, RunID: item.RunID, OK: a.OK, Result: result, Error: a.Error,
+			DurationMS: a.DurationMS, Truncated: truncated,
+		},
 	})
 	if errors.Is(err, eventlog.ErrDuplicate) {
 		return nil

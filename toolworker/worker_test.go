@@ -145,8 +145,10 @@ func TestRefusalsAreAnswers(t *testing.T) {
 	late.Deadline = time.Now().Add(-time.Second)
 	revoked := item("revoked", "add_task", `{"title":"x"}`)
 	revoked.Revoke = true
-	want := map[events.CallID]string{"unknown": events.ToolUnknown, "string": events.ToolBadArgs, "schema": events.ToolBadArgs,
-		"late": events.ToolDeadline, "revoked": events.ToolRevoked, "missing": events.ToolFailed}
+	want := map[events.CallID]string{
+		"unknown": events.ToolUnknown, "string": events.ToolBadArgs, "schema": events.ToolBadArgs,
+		"late": events.ToolDeadline, "revoked": events.ToolRevoked, "missing": events.ToolFailed,
+	}
 	b.dispatch(item("unknown", "no_such_tool", `{}`), item("string", "add_task", `"not an object"`), item("schema", "add_task", `{"titel":"x"}`),
 		late, revoked, item("missing", "delete_task", `{"task_id":7}`))
 	b.answers()
@@ -248,8 +250,10 @@ func TestFullInboxIsAWait(t *testing.T) {
 	}
 	for i := range 64 {
 		id := events.CallID(fmt.Sprint("other", i))
-		err := b.log.Enqueue(testkit.Context(t), &events.Inbox{V: events.Version, ID: events.ResultID(id), UserID: "ana", ConversationID: "c1",
-			Time: time.Now(), Command: events.Result{CallID: id}})
+		err := b.log.Enqueue(testkit.Context(t), &events.Inbox{
+			V: events.Version, ID: events.ResultID(id), UserID: "ana", ConversationID: "c1",
+			Time: time.Now(), Command: events.Result{CallID: id},
+		})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/http"
 	"os"
-	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -18,17 +17,9 @@ import (
 // answer: two fsyncs, two hops over NATS, one call of the demo model. Run it with
 // -benchtime 200x; the unit is milliseconds.
 func BenchmarkFirstDelta(b *testing.B) {
-	dir, err := os.MkdirTemp("", "parley-bench")
-	if err != nil {
-		b.Fatal(err)
-	}
-	b.Cleanup(func() { _ = os.RemoveAll(dir) })  // a scratch directory
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // Postgres runs as another account
-		b.Fatal(err)
-	}
+	dir := testkit.DataDir(b)
 	ctx, cancel := context.WithTimeout(b.Context(), 10*time.Minute)
 	defer cancel()
-	dir = filepath.Join(dir, "data")
 	p := parley(b, nil, devArgs(dir)...)
 	p.expect(testkit.Context(b), "Ctrl-C stops it")
 	a, err := (&Client{DataDir: dir, User: "ana"}).caller(ctx, &env{lookup: os.LookupEnv})

@@ -60,8 +60,7 @@ func (c *chatCmd) Run(ctx context.Context, e *env) error {
 			continue
 		}
 		if err := t.say(ctx, line); err != nil {
-			var status *statusError
-			if !errors.As(err, &status) {
+			if _, ok := errors.AsType[*statusError](err); !ok {
 				return err
 			}
 			fmt.Fprintln(e.stderr, "!", err)

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -61,7 +62,6 @@ type machine struct {
 	log      *eventlog.Log
 	store    *readmodel.Store
 	issuer   *auth.DevIssuer
-	modelURL string
 }
 
 // Run starts everything, says where, and runs until ctx ends.
@@ -76,8 +76,8 @@ func (c *devCmd) Run(ctx context.Context, e *env) (err error) {
 	}
 	m := &machine{e: e, cmd: c}
 	defer func() {
-		for i := len(m.undo) - 1; i >= 0; i-- {
-			m.undo[i]()
+		for _, v := range slices.Backward(m.undo) {
+			v()
 		}
 	}()
 	begun := time.Now()
@@ -213,7 +213,7 @@ func (m *machine) provision(ctx context.Context) (string, error) {
 
 // model decides what answers: what is configured, else the demo model on a
 // loopback listener of its own, behind the same client as any other.
-func (m *machine) model() (role, error) {
+func (m *machine) model(ctx context.Context) (role, error) {
 	key, err := m.e.secret("OPENAI_API_KEY")
 	if err != nil {
 		return nil, err
@@ -224,7 +224,7 @@ func (m *machine) model() (role, error) {
 		}
 		return nil, nil
 	}
-	ln, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, fmt.Errorf("demo model: %w", err)
 	}
@@ -242,7 +242,7 @@ func (m *machine) model() (role, error) {
 
 // serve starts the roles, announces them, and runs until ctx ends or one fails.
 func (m *machine) serve(ctx context.Context, begun time.Time) error {
-	demo, err := m.model()
+	demo, err := m.model(ctx)
 	if err != nil {
 		return err
 	}

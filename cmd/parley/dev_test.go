@@ -21,27 +21,9 @@ func devArgs(dir string, more ...string) []string {
 	return append([]string{"dev", "--addr", "127.0.0.1:0", "--data-dir", dir, "--no-build", "--demo-rate", "0"}, more...)
 }
 
-// dataDir is a directory that the account of Postgres can reach, too.
-func dataDir(t *testing.T) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "parley-dev")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // Postgres runs as another account
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
-	})
-	return filepath.Join(dir, "data")
-}
-
 func TestDevAnswersKeepsAndStops(t *testing.T) {
 	t.Parallel()
-	ctx, dir := testkit.Context(t), dataDir(t)
+	ctx, dir := testkit.Context(t), testkit.DataDir(t)
 	p := parley(t, nil, devArgs(dir)...)
 	p.expect(ctx, "Ctrl-C stops it")
 	for _, want := range []string{"Demo model, no AI", "Postgres  ", dir, "agentworker --join"} {
@@ -67,7 +49,7 @@ func TestDevAnswersKeepsAndStops(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	third := parley(t, nil, "dev", "--addr", "127.0.0.1:"+port, "--data-dir", dataDir(t), "--no-build")
+	third := parley(t, nil, "dev", "--addr", "127.0.0.1:"+port, "--data-dir", testkit.DataDir(t), "--no-build")
 	<-third.done
 	if code := third.cmd.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(third.output(), "choose another address with --addr") {
 		t.Errorf("a taken port: code %d, %q", code, third.output())
@@ -161,7 +143,7 @@ func tasksOf(ctx context.Context, t *testing.T, dir, user string) []string {
 // answer that was being written ends.
 func TestDevSurvivesAKill(t *testing.T) {
 	t.Parallel()
-	ctx, dir := testkit.Context(t), dataDir(t)
+	ctx, dir := testkit.Context(t), testkit.DataDir(t)
 	p := parley(t, nil, devArgs(dir, "--demo-rate", "20")...)
 	p.expect(ctx, "Ctrl-C stops it")
 	e := &env{lookup: os.LookupEnv}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 
@@ -49,7 +50,8 @@ func (flagsCmd) Run(e *env, k *kong.Kong) error {
 		}
 	}
 	slices.Sort(names)
-	fmt.Fprintln(e.stdout, "| flag | environment | used by | default | meaning |\n|---|---|---|---|---|")
+	var out strings.Builder
+	fmt.Fprintln(&out, "| flag | environment | used by | default | meaning |\n|---|---|---|---|---|")
 	for _, name := range names {
 		r := rows[name]
 		env := ""
@@ -60,7 +62,8 @@ func (flagsCmd) Run(e *env, k *kong.Kong) error {
 		if len(r.defaults) > 0 {
 			def = "`" + strings.Join(r.defaults, "`, `") + "`" // in the order of the commands
 		}
-		fmt.Fprintf(e.stdout, "| `--%s` | %s | %s | %s | %s |\n", name, env, strings.Join(r.commands, ", "), def, r.flag.Help)
+		fmt.Fprintf(&out, "| `--%s` | %s | %s | %s | %s |\n", name, env, strings.Join(r.commands, ", "), def, r.flag.Help)
 	}
-	return nil
+	_, err := io.WriteString(e.stdout, out.String())
+	return err
 }

@@ -61,7 +61,7 @@ func parley(t testing.TB, env []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.Command(self, args...), done: make(chan struct{}), news: make(chan struct{}, 1)} //nolint:gosec // ourselves
+	p := &process{t: t, cmd: exec.Command(self, args...), done: make(chan struct{}), news: make(chan struct{}, 1)}
 	p.cmd.Env = append(append(os.Environ(), asParley+"=1", "PARLEY_LOG_LEVEL=info"), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	if err := p.cmd.Start(); err != nil {

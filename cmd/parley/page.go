@@ -32,7 +32,7 @@ func findPage() page {
 		return page{}
 	}
 	for range 32 {
-		mod, err := os.ReadFile(filepath.Join(dir, "go.mod")) //nolint:gosec // a file of the checkout
+		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err == nil && bytes.HasPrefix(mod, []byte("module github.com/parleychat/parley\n")) {
 			front := filepath.Join(dir, "frontend")
 			if _, err := os.Stat(filepath.Join(front, "package.json")); err == nil {
@@ -63,7 +63,7 @@ func (p page) build(ctx context.Context) (what string, err error) {
 		return "", fmt.Errorf("page: %w", err)
 	}
 	stamp := filepath.Join(p.dir, "dist", stampFile)
-	if b, err := os.ReadFile(stamp); err == nil && string(b) == sources { //nolint:gosec // a file of the checkout
+	if b, err := os.ReadFile(stamp); err == nil && string(b) == sources {
 		return "up to date", nil
 	}
 	if _, err := exec.LookPath("npm"); err != nil {
@@ -71,7 +71,7 @@ func (p page) build(ctx context.Context) (what string, err error) {
 	}
 	// The stamp inside node_modules goes with it when somebody deletes it.
 	modules := filepath.Join(p.dir, "node_modules", stampFile)
-	if b, err := os.ReadFile(modules); err != nil || string(b) != lock { //nolint:gosec // a file of the checkout
+	if b, err := os.ReadFile(modules); err != nil || string(b) != lock {
 		if err := p.npm(ctx, "ci", "--ignore-scripts", "--no-audit", "--no-fund"); err != nil {
 			return "", err
 		}
@@ -101,7 +101,7 @@ func (p page) files() fs.FS {
 }
 
 func (p page) npm(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, "npm", args...) //nolint:gosec // fixed words
+	cmd := exec.CommandContext(ctx, "npm", args...)
 	cmd.Dir = p.dir
 	out, err := cmd.CombinedOutput()
 	if err != nil {
@@ -152,7 +152,7 @@ func (p page) hash() (sources, lock string, err error) {
 }
 
 func fileHash(path string) (string, error) {
-	f, err := os.Open(path) //nolint:gosec // a file of the checkout
+	f, err := os.Open(path)
 	if err != nil {
 		return "", err
 	}

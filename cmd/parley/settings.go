@@ -94,7 +94,7 @@ func (e *env) secret(name string) (string, error) {
 	case ok && value != "" && fromFile && file != "":
 		return "", usagef("set %s or %s_FILE, not both", name, name)
 	case fromFile && file != "":
-		b, err := os.ReadFile(file) //nolint:gosec // the operator names the file
+		b, err := os.ReadFile(file)
 		if err != nil {
 			return "", usagef("%s_FILE: %w", name, err)
 		}

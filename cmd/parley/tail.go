@@ -49,8 +49,7 @@ func (c *tailCmd) Run(ctx context.Context, e *env) error {
 		if ctx.Err() != nil {
 			return nil
 		}
-		var closed *websocket.CloseError
-		if errors.As(err, &closed) {
+		if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
 			return fmt.Errorf("the server ended the connection: %d %s", closed.Code, closed.Text)
 		}
 		if err != nil {

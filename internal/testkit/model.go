@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -113,9 +114,7 @@ func (m *Model) Requests() []ModelRequest {
 func (m *Model) Cut() <-chan int { return m.cut }
 
 func serveReply(w http.ResponseWriter, r *http.Request, p ModelReply, gone func()) {
-	for k, v := range p.Header {
-		w.Header()[k] = v
-	}
+	maps.Copy(w.Header(), p.Header)
 	if p.Status != 0 && p.Status != http.StatusOK {
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(p.Status)
@@ -136,7 +135,8 @@ func serveReply(w http.ResponseWriter, r *http.Request, p ModelReply, gone func(
 			reason = finish
 		}
 		b, err := json.Marshal(map[string]any{"object": "chat.completion.chunk", "choices": []any{
-			map[string]any{"index": 0, "delta": delta, "finish_reason": reason}}})
+			map[string]any{"index": 0, "delta": delta, "finish_reason": reason},
+		}})
 		if err != nil {
 			return false
 		}

@@ -3,6 +3,7 @@ package tasks
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -77,8 +78,7 @@ func decode(raw jsontext.Value, tool string, allowed []string) (arguments, error
 		}
 	}
 	if err := json.Unmarshal(raw, &a); err != nil {
-		var kind *json.SemanticError
-		if errors.As(err, &kind) {
+		if kind, ok := errors.AsType[*json.SemanticError](err); ok {
 			return a, bad("The argument %s of %s has the wrong type.", strings.TrimPrefix(string(kind.JSONPointer), "/"), tool)
 		}
 		return a, bad("The arguments of %s are not valid JSON.", tool)
@@ -87,12 +87,7 @@ func decode(raw jsontext.Value, tool string, allowed []string) (arguments, error
 }
 
 func contains(list []string, s string) bool {
-	for _, v := range list {
-		if v == s {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(list, s)
 }
 
 func short(s string) string {

@@ -143,8 +143,7 @@ func (t *tool) attempt(ctx context.Context, tx *txn) (ledger.Answer, error) {
 	if err == nil {
 		out, err = t.run(ctx, tx, args)
 	}
-	var no *refusal
-	if errors.As(err, &no) {
+	if no, ok := errors.AsType[*refusal](err); ok {
 		// Every refusal is found before the first write.
 		return ledger.Answer{Error: &no.ToolError}, nil
 	}

@@ -297,8 +297,10 @@ func TestPeopleDoNotMeet(t *testing.T) {
 		t.Errorf("bob sees %s", a.Result)
 	}
 	// Bob reuses the very call id.
-	c := ledger.Call{UserID: "bob", CallID: "call-1", Server: tasks.Server, Name: "add_task", Arguments: jsontext.Value(`{"title":"bob's"}`),
-		By: events.ByModel, ConversationID: "c1"}
+	c := ledger.Call{
+		UserID: "bob", CallID: "call-1", Server: tasks.Server, Name: "add_task", Arguments: jsontext.Value(`{"title":"bob's"}`),
+		By: events.ByModel, ConversationID: "c1",
+	}
 	if got := b.task(b.do(c)); got.Title != "bob's" || got.TaskID != 1 {
 		t.Errorf("bob's own task is %+v", got)
 	}
