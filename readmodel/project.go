@@ -80,14 +80,6 @@ func (f *Fold) touch(id events.RunID) {
 	}
 }
 
-// all marks everything as changed.
-func (f *Fold) all() {
-	f.since, f.renamed = 0, f.Title != ""
-	for _, r := range f.Runs {
-		f.changed[r.RunID] = true
-	}
-}
-
 // saved forgets the changes: the rows say the same as the state.
 func (f *Fold) saved() {
 	f.since, f.renamed = f.N, false

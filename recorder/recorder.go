@@ -24,6 +24,9 @@ import (
 // was lost or replaced.
 var ErrOtherStream = errors.New("the log is another one than Postgres knows")
 
+// errReconnected ends a session, see [Recorder.watch].
+var errReconnected = errors.New("nats reconnected")
+
 // errStepAside reports that another recorder holds the lease.
 var errStepAside = errors.New("another recorder is active")
 
@@ -53,7 +56,8 @@ type Options struct {
 	Registerer prometheus.Registerer
 	// Now is the clock for trimming; nil means time.Now.
 	Now func() time.Time
-	// Recorded, if not nil, is told each new position after its transaction.
+	// Recorded, if not nil, is told each position after its transaction, and where
+	// recording begins.
 	Recorded func(seq uint64)
 }
 
@@ -62,6 +66,10 @@ const (
 	batchCommits = 500
 	batchBytes   = 8 << 20
 )
+
+// requestTimeout bounds what is asked of NATS; a server that is up answers in
+// milliseconds, and what it lost in a restart it never answers.
+const requestTimeout = 5 * time.Second
 
 // grace is how long a batch that is being written may take to end after Run was
 // told to stop.
@@ -151,7 +159,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 	defer nc.RemoveStatusListener(connected)
 	for pause := time.Duration(0); ; {
 		from := r.Position()
-		err := r.session(ctx, connected)
+		err := r.watch(ctx, connected)
 		r.cache.clear()
 		switch {
 		case ctx.Err() != nil:
@@ -166,7 +174,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 			r.o.Logger.Warn("recording interrupted", "err", err)
 		}
 		r.setTrouble(err)
-		if r.Position() != from {
+		if errors.Is(err, errReconnected) || r.Position() != from {
 			pause = 0
 		}
 		pause = min(max(2*pause, 50*time.Millisecond), 2*time.Second)
@@ -193,17 +201,31 @@ func (r *Recorder) setTrouble(err error) {
 	r.trouble = err
 }
 
-// session records from the checkpoint until something goes wrong. A reconnect
-// ends it: the stream behind the connection may be another.
-func (r *Recorder) session(ctx context.Context, connected <-chan nats.Status) error {
+// watch runs a session and ends it when NATS has reconnected: the stream behind
+// the connection may be another, and what was asked before is never answered.
+func (r *Recorder) watch(ctx context.Context, connected <-chan nats.Status) error {
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		select {
+		case <-connected:
+			return errReconnected
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	})
+	g.Go(func() error { return r.session(ctx) })
+	return g.Wait()
+}
+
+// session records from the checkpoint until something goes wrong.
+func (r *Recorder) session(ctx context.Context) error {
 	if err := r.acquire(ctx); err != nil {
 		return err
 	}
-	stream, err := r.js.Stream(ctx, events.StreamLog)
-	if err != nil {
-		return fmt.Errorf("stream %s: %w", events.StreamLog, err)
+	if !r.o.Log.Conn().IsConnected() {
+		return nats.ErrDisconnected // a request would be lost, and waited for
 	}
-	at, err := r.start(ctx, stream)
+	stream, at, err := r.start(ctx)
 	if err != nil {
 		return err
 	}
@@ -215,12 +237,13 @@ func (r *Recorder) session(ctx context.Context, connected <-chan nats.Status) er
 	r.setTrouble(nil)
 	r.position.Store(at.Seq)
 	r.o.Logger.Info("recording", "stream", events.StreamLog, "seq", at.Seq)
+	r.o.Recorded(at.Seq)
 
 	g, ctx := errgroup.WithContext(ctx)
 	src := newSource()
 	g.Go(func() error { return src.run(ctx, stream, at.Seq+1) })
 	g.Go(func() error { return src.gather(ctx) })
-	g.Go(func() error { return r.write(ctx, src.batches, at, connected) })
+	g.Go(func() error { return r.write(ctx, src.batches, at) })
 	g.Go(func() error { return r.trimEvery(ctx, stream, at.Trimmed) })
 	return g.Wait()
 }
@@ -241,14 +264,23 @@ func (r *Recorder) acquire(ctx context.Context) error {
 	}
 }
 
-// start returns where to go on, after making sure that the checkpoint is one of
-// this stream.
-func (r *Recorder) start(ctx context.Context, stream jetstream.Stream) (readmodel.Position, error) {
-	info, err := stream.Info(ctx)
+// start returns the stream and where to go on, after making sure that the
+// checkpoint is one of this stream.
+func (r *Recorder) start(ctx context.Context) (jetstream.Stream, readmodel.Position, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	stream, err := r.js.Stream(ctx, events.StreamLog)
 	if err != nil {
-		return readmodel.Position{}, fmt.Errorf("stream %s: %w", events.StreamLog, err)
+		return nil, readmodel.Position{}, fmt.Errorf("stream %s: %w", events.StreamLog, err)
 	}
-	created := info.Created.UTC().Truncate(time.Microsecond) // what Postgres keeps of it
+	at, err := r.reconcile(ctx, stream)
+	return stream, at, err
+}
+
+// reconcile returns the checkpoint, set back to the beginning if it is not one
+// of this stream.
+func (r *Recorder) reconcile(ctx context.Context, stream jetstream.Stream) (readmodel.Position, error) {
+	created := stream.CachedInfo().Created.UTC().Truncate(time.Microsecond) // what Postgres keeps of it
 	at, err := r.o.Store.Checkpoint(ctx, events.StreamLog, created)
 	if err != nil {
 		return at, err
@@ -256,21 +288,21 @@ func (r *Recorder) start(ctx context.Context, stream jetstream.Stream) (readmode
 	switch {
 	case !at.Incarnation.Equal(created):
 		if at.Seq > 0 && !r.o.AdoptNewLog {
-			return at, fmt.Errorf("%w: stream %s was made %s and ends at %d, but Postgres has recorded one made %s up to %d; restore the NATS store that belongs to this database, or let the recorder adopt the new log",
-				ErrOtherStream, events.StreamLog, created.Format(time.RFC3339), info.State.LastSeq, at.Incarnation.Format(time.RFC3339), at.Seq)
+			return at, fmt.Errorf("%w: stream %s was made %s, but Postgres has recorded one made %s up to %d; restore the NATS store that belongs to this database, or let the recorder adopt the new log",
+				ErrOtherStream, events.StreamLog, created.Format(time.RFC3339), at.Incarnation.Format(time.RFC3339), at.Seq)
 		}
 		r.o.Logger.Warn("recording a new log from its beginning", "created", created, "before", at.Incarnation, "seq", at.Seq)
 	case at.Seq == 0:
 		return at, nil
 	default:
-		back, err := wentBack(ctx, stream, info, at)
+		back, err := wentBack(ctx, stream, at)
 		if err != nil || !back {
 			return at, err
 		}
 		// Reading again is harmless: what is archived is recognised.
 		r.metrics.rewinds.Inc()
 		r.o.Logger.Error("the log has lost what was recorded already; reading it again from its beginning",
-			"recorded", at.Seq, "last_seq", info.State.LastSeq)
+			"recorded", at.Seq)
 	}
 	if err := r.o.Store.Rewind(ctx, at, created); err != nil {
 		return at, err
@@ -280,7 +312,11 @@ func (r *Recorder) start(ctx context.Context, stream jetstream.Stream) (readmode
 
 // wentBack reports whether the stream lost its tail or was restored from an
 // older copy: it ends before the checkpoint, or has another message there.
-func wentBack(ctx context.Context, stream jetstream.Stream, info *jetstream.StreamInfo, at readmodel.Position) (bool, error) {
+func wentBack(ctx context.Context, stream jetstream.Stream, at readmodel.Position) (bool, error) {
+	info, err := stream.Info(ctx) // newer than the checkpoint
+	if err != nil {
+		return false, fmt.Errorf("stream %s: %w", events.StreamLog, err)
+	}
 	if info.State.LastSeq < at.Seq {
 		return true, nil
 	}
@@ -295,7 +331,7 @@ func wentBack(ctx context.Context, stream jetstream.Stream, info *jetstream.Stre
 }
 
 // write records batch after batch.
-func (r *Recorder) write(ctx context.Context, batches <-chan []jetstream.Msg, at readmodel.Position, connected <-chan nats.Status) error {
+func (r *Recorder) write(ctx context.Context, batches <-chan []jetstream.Msg, at readmodel.Position) error {
 	// A batch that is under way when ctx ends is finished.
 	hard, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
@@ -312,8 +348,6 @@ func (r *Recorder) write(ctx context.Context, batches <-chan []jetstream.Msg, at
 			return context.Cause(ctx)
 		case <-pace.C:
 			next = batches
-		case <-connected:
-			return errors.New("nats reconnected")
 		case <-lease.C:
 			mine, err := r.o.Store.Lease(ctx, events.StreamLog, r.holder, r.o.LeaseTTL)
 			if err != nil {

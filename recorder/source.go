@@ -20,13 +20,19 @@ func newSource() *source {
 	return &source{messages: make(chan jetstream.Msg), batches: make(chan []jetstream.Msg)}
 }
 
+// heartbeat is how often the server shows that a request for messages is
+// still known to it.
+const heartbeat = 2 * time.Second
+
 // errHole reports that the consumer lost a message on its way here.
 var errHole = errors.New("a delivery is missing")
 
 // run pulls messages through a consumer of its own, which the server forgets a
 // minute after this ends, until ctx ends or the sequence of deliveries breaks.
 func (s *source) run(ctx context.Context, stream jetstream.Stream, from uint64) (err error) {
-	c, err := stream.CreateConsumer(ctx, jetstream.ConsumerConfig{
+	create, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
+	c, err := stream.CreateConsumer(create, jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
 	})
@@ -38,31 +44,34 @@ func (s *source) run(ctx context.Context, stream jetstream.Stream, from uint64) 
 		defer cancel()
 		_ = stream.DeleteConsumer(ctx, c.CachedInfo().Name) // or the server does
 	}()
-	it, err := c.Messages(jetstream.PullMaxMessagesWithBytesLimit(batchCommits, batchBytes), jetstream.PullExpiry(30*time.Second), jetstream.PullHeartbeat(2*time.Second))
-	if err != nil {
-		return fmt.Errorf("consume the log: %w", err)
-	}
-	defer it.Stop()
-	defer context.AfterFunc(ctx, it.Stop)()
-	for expected := uint64(1); ; expected++ {
-		m, err := it.Next()
+	expected := uint64(1)
+	for {
+		// Fetch and not Messages: the latter's buffer has room for the messages asked
+		// for and none for the status beside them, and drops what does not fit.
+		list, err := c.Fetch(batchCommits, jetstream.FetchMaxBytes(batchBytes), jetstream.FetchContext(ctx), jetstream.FetchHeartbeat(heartbeat))
 		if err != nil {
-			if ctx.Err() != nil {
+			return fmt.Errorf("consume the log: %w", err)
+		}
+		for m := range list.Messages() {
+			meta, err := m.Metadata()
+			if err != nil {
+				return fmt.Errorf("consume the log: %w", err)
+			}
+			if meta.Sequence.Consumer != expected {
+				return fmt.Errorf("consume the log: %w: %d after %d", errHole, meta.Sequence.Consumer, expected-1)
+			}
+			expected++
+			select {
+			case s.messages <- m:
+			case <-ctx.Done():
 				return context.Cause(ctx)
 			}
-			return fmt.Errorf("consume the log: %w", err)
 		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return fmt.Errorf("consume the log: %w", err)
-		}
-		if meta.Sequence.Consumer != expected {
-			return fmt.Errorf("consume the log: %w: %d after %d", errHole, meta.Sequence.Consumer, expected-1)
-		}
-		select {
-		case s.messages <- m:
-		case <-ctx.Done():
+		if ctx.Err() != nil {
 			return context.Cause(ctx)
+		}
+		if err := list.Error(); err != nil {
+			return fmt.Errorf("consume the log: %w", err)
 		}
 	}
 }

@@ -74,6 +74,8 @@ func (r *Recorder) trim(ctx context.Context, stream jetstream.Stream, mark uint6
 // remove deletes the message at seq if it is that commit: an archive that has
 // seen several incarnations of the log knows several messages by one sequence.
 func remove(ctx context.Context, stream jetstream.Stream, seq uint64, commitID string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, requestTimeout)
+	defer cancel()
 	m, err := stream.GetMsg(ctx, seq)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return false, nil
