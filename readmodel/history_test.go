@@ -206,7 +206,8 @@ func (a *author) event() events.Event {
 	default:
 		return []events.Event{
 			events.ConversationRenamed{Title: "about " + a.phrase(), By: events.ByModel},
-			events.ConversationPinned{Pinned: a.IntN(2) == 0}, events.ConversationRead{ReadN: a.n},
+			events.ConversationPinned{Pinned: a.IntN(2) == 0},
+			events.ConversationRead{ReadN: a.n},
 			events.Unknown{Type: "later.invented", Raw: jsontext.Value(`{"type":"later.invented","x":[1]}`)},
 		}[a.IntN(4)]
 	}

@@ -33,8 +33,10 @@ func TestConversations(t *testing.T) {
 			a := newAuthor(i*10+uint64(j), u, c)
 			if i%3 == 0 {
 				a.time = testkit.Epoch.Add(time.Hour) // several at the same time
-				w.write(ctx, &events.Commit{V: 1, ConversationID: c, UserID: u, N: 1, CommitID: "x", Cause: "x", By: events.ByUser, Time: a.time,
-					Events: []events.Event{events.ConversationPinned{Pinned: true}}})
+				w.write(ctx, &events.Commit{
+					V: 1, ConversationID: c, UserID: u, N: 1, CommitID: "x", Cause: "x", By: events.ByUser, Time: a.time,
+					Events: []events.Event{events.ConversationPinned{Pinned: true}},
+				})
 			} else {
 				for range 6 {
 					w.write(ctx, a.next())

@@ -120,8 +120,7 @@ func (s *Store) retry(ctx context.Context, op func(context.Context) error) error
 		if err == nil || ctx.Err() != nil || !Away(err) || time.Now().Add(pause).After(end) {
 			return err
 		}
-		var connect *pgconn.ConnectError
-		if !errors.As(err, &connect) {
+		if _, refused := errors.AsType[*pgconn.ConnectError](err); !refused {
 			s.pool.Reset() // the connections beside the broken one are as dead
 		}
 		s.logger.Debug("postgres is away", "err", err)
@@ -137,8 +136,7 @@ func (s *Store) retry(ctx context.Context, op func(context.Context) error) error
 // the connection: the same may succeed later. A wrong password, a missing
 // database or a refused statement is not of that kind.
 func Away(err error) bool {
-	var pg *pgconn.PgError
-	if errors.As(err, &pg) {
+	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
 		switch pg.Code {
 		case "57P01", "57P02", "57P03", // shut down, crashed, starting up
 			"53300",          // too many connections
@@ -194,7 +192,7 @@ func row[T any](ctx context.Context, s *Store, u events.UserID, scan pgx.RowToFu
 }
 
 // bigint gives n as Postgres's signed type; nothing we count comes near its end.
-func bigint(n uint64) int64 { return int64(min(n, 1<<63-1)) } //nolint:gosec // bounded
+func bigint(n uint64) int64 { return int64(min(n, 1<<63-1)) }
 
 // count gives a bigint of ours back.
-func count(n int64) uint64 { return uint64(max(n, 0)) } //nolint:gosec // bounded
+func count(n int64) uint64 { return uint64(max(n, 0)) }

@@ -145,7 +145,7 @@ func TestSettingsAreLocal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer tx.Rollback(ctx) //nolint:errcheck // the test is over
+	defer tx.Rollback(ctx)
 	if _, err := tx.Exec(ctx, `LOCK TABLE conversation`); err != nil {
 		t.Fatal(err)
 	}
@@ -194,9 +194,12 @@ func TestLease(t *testing.T) {
 		ttl    time.Duration
 		want   bool
 	}{
-		{"one", time.Hour, true}, {"two", time.Hour, false}, {"one", time.Hour, true},
+		{"one", time.Hour, true},
+		{"two", time.Hour, false},
+		{"one", time.Hour, true},
 		{"one", -time.Second, true}, // runs out
-		{"two", time.Hour, true}, {"one", time.Hour, false},
+		{"two", time.Hour, true},
+		{"one", time.Hour, false},
 	} {
 		if mine, err := store.Lease(ctx, "S", step.holder, step.ttl); err != nil || mine != step.want {
 			t.Errorf("step %d: %s holds the lease: %v, %v", i, step.holder, mine, err)

@@ -177,7 +177,7 @@ func queueArchive(q *pgx.Batch, list []Record) {
 	}
 	for _, r := range list {
 		salt := make([]byte, 16)
-		rand.Read(salt) //nolint:errcheck // never fails
+		rand.Read(salt) // never fails
 		types := make([]string, len(r.Events))
 		for i, e := range r.Events {
 			types[i] = strings.ReplaceAll(storable(e.EventType()), unit, "")
@@ -191,7 +191,7 @@ func queueArchive(q *pgx.Batch, list []Record) {
 		c.types = append(c.types, strings.Join(types, unit))
 		c.times = append(c.times, r.Time)
 		c.seqs = append(c.seqs, bigint(r.Seq))
-		c.sizes = append(c.sizes, int32(len(r.Raw))) //nolint:gosec // at most 1 MiB
+		c.sizes = append(c.sizes, int32(len(r.Raw)))
 		c.hashes = append(c.hashes, hashOf(salt, r.Raw))
 		c.payloads = append(c.payloads, r.Raw)
 		c.salts = append(c.salts, salt)
@@ -256,7 +256,7 @@ func queueConversations(q *pgx.Batch, list []conversationRow) {
 		c.texts = append(c.texts, r.LastText)
 		c.created = append(c.created, r.CreatedAt)
 		c.active = append(c.active, r.activeAt)
-		c.runs = append(c.runs, int32(r.runs)) //nolint:gosec // a fold in memory has fewer
+		c.runs = append(c.runs, int32(r.runs))
 		c.tips = append(c.tips, key(r.tip))
 		c.open = append(c.open, strings.Join(r.open, unit))
 		c.bodies = append(c.bodies, r.body)
@@ -291,7 +291,7 @@ func queueRuns(q *pgx.Batch, list []runRow) {
 		c.users = append(c.users, string(r.user))
 		c.conversations = append(c.conversations, string(r.conversation))
 		c.ids = append(c.ids, string(r.RunID))
-		c.pos = append(c.pos, int32(r.pos)) //nolint:gosec // a fold in memory has fewer
+		c.pos = append(c.pos, int32(r.pos))
 		c.ns = append(c.ns, bigint(r.N))
 		c.parents = append(c.parents, key(r.ParentID))
 		c.messages = append(c.messages, key(r.Message.MessageID))

@@ -82,14 +82,14 @@ func TestTrim(t *testing.T) {
 	}
 	// Commits 1 to 3 are old: what came before them goes, 1 and 2.
 	clock.Set(testkit.Epoch.Add(time.Hour + 3*time.Minute + time.Second))
-	mark, n := trim(0)
-	if n != 2*conversations || w.held() != all-2*conversations {
+	if _, n := trim(0); n != 2*conversations || w.held() != all-2*conversations {
 		t.Errorf("trimmed %d, %d of %d left", n, w.held(), all)
 	}
 	w.checkHistory()
 	// All are old: the last of each conversation stays.
 	clock.Advance(100 * time.Hour)
-	if mark, n = trim(0); n != 3*conversations || w.held() != conversations+1 {
+	mark, n := trim(0)
+	if n != 3*conversations || w.held() != conversations+1 {
 		t.Errorf("trimmed %d, %d left", n, w.held())
 	}
 	w.checkHistory()
