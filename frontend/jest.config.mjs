@@ -43,8 +43,6 @@ export default {
       displayName: 'e2e',
       testEnvironment: 'node',
       testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
-      // Each test file starts a server and a browser of its own.
-      maxWorkers: 1,
     },
   ],
 };

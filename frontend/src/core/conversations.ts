@@ -32,8 +32,9 @@ export function createConversations(k: Kernel, commands: Commands, userId: () =>
   let turn = 0;
   let after: string | undefined;
   let searching: ReturnType<typeof setTimeout> | undefined;
-  /** What was asked to be marked as read and is on its way, by conversation. */
+  /** What is about to be marked as read, by conversation, and what was. */
   const reading = new Map<string, number>();
+  const asked = new Map<string, number>();
   /** What was deleted here, with the n of the deletion once it is known. */
   const gone = new Map<string, number>();
 
@@ -158,22 +159,26 @@ export function createConversations(k: Kernel, commands: Commands, userId: () =>
 
     markRead(id, n) {
       const open = k.state.open?.id === id ? k.state.open.state : undefined;
-      const known = Math.max(find(id)?.read_n ?? 0, open?.read_n ?? 0);
-      if (!isUnread({ n, read_n: known })) return;
       const waiting = reading.get(id);
       if (waiting !== undefined) {
         reading.set(id, Math.max(n, waiting));
         return;
       }
+      const known = Math.max(asked.get(id) ?? 0, open ? (open.read_n ?? 0) : (find(id)?.read_n ?? 0));
+      if (!isUnread({ n, read_n: known })) return;
       reading.set(id, n);
       change(id, (s) => ({ ...s, read_n: Math.max(s.read_n, n) }));
       k.patch({});
       setTimeout(() => {
-        const upTo = reading.get(id) ?? n;
+        const upTo = reading.get(id);
+        if (upTo === undefined) return; // signed out meanwhile
+        reading.delete(id);
+        asked.set(id, upTo);
+        change(id, (s) => ({ ...s, read_n: Math.max(s.read_n, upTo) }));
+        k.patch({});
         commands
           .request({ type: 'read', id: k.deps.newId(), conversation_id: id, read_n: upTo })
-          .catch(() => undefined) // the next visit tries again
-          .finally(() => reading.delete(id));
+          .catch(() => asked.delete(id)); // the next visit tries again
       }, readAfter);
     },
 
@@ -214,6 +219,7 @@ export function createConversations(k: Kernel, commands: Commands, userId: () =>
       clearTimeout(searching);
       gone.clear();
       reading.clear();
+      asked.clear();
       k.merge({ conversations: noConversations });
     },
   };

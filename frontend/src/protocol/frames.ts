@@ -143,12 +143,13 @@ export type Command =
       readonly timezone?: string;
     }
   | {
-      readonly type: 'regenerate' | 'cancel';
+      readonly type: 'regenerate';
       readonly id: string;
       readonly conversation_id: string;
       readonly run_id: string;
       readonly timezone?: string;
     }
+  | { readonly type: 'cancel'; readonly id: string; readonly conversation_id: string; readonly run_id: string }
   | {
       readonly type: 'rename';
       readonly id: string;
@@ -167,7 +168,8 @@ export type Command =
       readonly conversation_id: string;
       readonly read_n: number;
     }
-  | { readonly type: 'delete' | 'restore'; readonly id: string; readonly conversation_id: string }
+  | { readonly type: 'delete'; readonly id: string; readonly conversation_id: string }
+  | { readonly type: 'restore'; readonly id: string; readonly conversation_id: string }
   | {
       readonly type: 'rate';
       readonly id: string;
@@ -185,7 +187,8 @@ export type Command =
 
 export type ClientFrame =
   | Command
-  | { readonly type: 'connect' | 'refresh'; readonly token: string }
+  | { readonly type: 'connect'; readonly token: string }
+  | { readonly type: 'refresh'; readonly token: string }
   | { readonly type: 'subscribe'; readonly conversation_id: string; readonly after: number }
   | { readonly type: 'unsubscribe'; readonly conversation_id: string }
   | { readonly type: 'ping' };

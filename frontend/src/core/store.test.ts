@@ -1,0 +1,772 @@
+import { page, settle, signedIn } from '../../test/unit/page';
+import { random } from '../../test/unit/random';
+import { Server } from '../../test/unit/server';
+import { path } from './path';
+import { hasUnsent, isUnread, outboxHere } from './selectors';
+import type { Store } from './state';
+
+beforeEach(() => {
+  jest.useFakeTimers();
+  localStorage.clear();
+});
+afterEach(() => jest.useRealTimers());
+
+const open = (store: Store) => store.getState().open;
+const texts = (store: Store) => outboxHere(store.getState()).map((i) => `${i.status} ${i.text}`);
+
+/** What the log says, as the page should have it. */
+function inStep(store: Store, server: Server, id: string) {
+  const whole = server.state(id);
+  const shown = open(store)!.state;
+  expect(shown.n).toBe(whole.n);
+  for (const run of path(whole).slice(-3)) expect(shown.runs).toContainEqual(run);
+}
+
+describe('signing in', () => {
+  it('asks for a person on the first visit', async () => {
+    const { store } = page();
+    await store.start();
+    expect(store.getState().session.status).toBe('signed-out');
+    expect(store.getState().config?.model.label).toBe('Demo');
+  });
+
+  it('signs in whom it remembers, and reads the lists once', async () => {
+    const server = new Server();
+    server.ask('c1', 'Hello');
+    server.task('Buy milk');
+    const { store } = await signedIn(server);
+    await settle(5000);
+    const s = store.getState();
+    expect(s.session).toEqual({ status: 'signed-in', userId: 'ada' });
+    expect(s.connection.status).toBe('online');
+    expect(s.conversations.items.map((i) => i.conversation_id)).toEqual(['c1']);
+    expect(s.tasks).toMatchObject({ status: 'ready', byId: { 1: { title: 'Buy milk' } }, changed: {} });
+    expect(server.requests.sort()).toEqual(['config', 'conversations', 'tasks']);
+  });
+
+  it('reads the lists without a socket too', async () => {
+    const server = new Server();
+    server.ask('c1', 'Hello');
+    server.drop();
+    const { store } = await signedIn(server);
+    await settle(2000);
+    expect(store.getState().conversations.items).toHaveLength(1);
+  });
+
+  it('says why it did not work', async () => {
+    const { store, session } = page();
+    await store.start();
+    session.refuse = Object.assign(new Error('Names are letters.'), { code: 'bad_request' });
+    await store.actions.signInAs('no way');
+    expect(store.getState().session).toEqual({
+      status: 'signed-out',
+      error: { code: 'bad_request', message: 'Names are letters.' },
+    });
+  });
+
+  it('waits for a server that is not there yet', async () => {
+    const { store, server } = page(undefined, { remembered: 'ada' });
+    server.outage = Object.assign(new Error('The server cannot be reached.'), { code: 'network' });
+    const started = store.start();
+    await settle(3000);
+    expect(store.getState().session.status).toBe('unknown');
+    expect(store.getState().connection.status).toBe('offline');
+    server.outage = undefined;
+    await settle(20_000);
+    await started;
+    expect(store.getState().session.status).toBe('signed-in');
+  });
+
+  it('forgets everything on signing out', async () => {
+    const { store, server, storage } = await signedIn();
+    server.ask('c1', 'Hello');
+    store.actions.openConversation('c1');
+    await settle();
+    server.drop();
+    store.actions.send('secret');
+    localStorage.setItem('parley.draft.c1', 'half a secret');
+    store.actions.signOut();
+    const s = store.getState();
+    expect(s.session.status).toBe('signed-out');
+    expect(s.open).toBeUndefined();
+    expect([s.outbox, s.conversations.items, Object.keys(s.tasks.byId)]).toEqual([[], [], []]);
+    expect(storage.items.size).toBe(0);
+    expect(localStorage.length).toBe(0);
+  });
+
+  it('renews a refused token once by itself, then asks, and goes on where it was', async () => {
+    const { store, server, session } = await signedIn();
+    server.ask('c1', 'Hello');
+    store.actions.openConversation('c1');
+    await settle();
+    server.refuse(4401);
+    await settle();
+    expect(session.invalidated).toBe(1);
+    expect(store.getState().session.status).toBe('signed-in');
+    server.refuse(4401);
+    expect(store.getState().session).toEqual({ status: 'expired', userId: 'ada' });
+    store.actions.send('typed meanwhile');
+    server.write('c1', 'Hi.');
+    await store.actions.signInAs('ada');
+    await settle();
+    expect(open(store)).toMatchObject({ id: 'c1', draft: { text: 'Hi.' } });
+    expect(server.state('c1').runs.map((r) => r.message.text)).toEqual(['Hello', 'typed meanwhile']);
+  });
+
+  it('does not come back after 4403', async () => {
+    const { store, server } = await signedIn();
+    server.refuse(4403);
+    expect(store.getState().session.status).toBe('expired');
+  });
+
+  it('notices another version of the server', async () => {
+    const { store, server } = await signedIn();
+    server.drop();
+    server.version = 'v2';
+    server.restore();
+    await settle();
+    expect(store.getState().newVersion).toBe('v2');
+  });
+});
+
+describe('sending', () => {
+  it('opens the conversation that the first message starts', async () => {
+    const { store, server } = await signedIn();
+    const arrived: string[] = [];
+    store.onConversation((id) => arrived.push(id));
+    const id = store.actions.send('Hello');
+    await settle();
+    expect(arrived).toEqual([`c-${id}`]);
+    expect(open(store)).toMatchObject({ id: `c-${id}`, status: 'live' });
+    expect(texts(store)).toEqual([]);
+    expect(server.sent('message')).toEqual([{ type: 'message', id, message: 'Hello', timezone: 'Europe/Paris' }]);
+    inStep(store, server, `c-${id}`);
+    store.actions.openConversation(`c-${id}`);
+    expect(server.requests).not.toContain(`messages c-${id}`);
+  });
+
+  it('shows a message at once, and until the conversation shows it', async () => {
+    const { store, server } = await signedIn();
+    server.intercept = (f) => (f.type === 'message' ? 'silence' : undefined);
+    store.actions.send('Hello');
+    expect(texts(store)).toEqual(['sending Hello']);
+    expect(hasUnsent(store.getState())).toBe(true);
+  });
+
+  it('keeps messages made offline, in order, and sends them by itself', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'Hello');
+    store.actions.openConversation('c1');
+    await settle();
+    server.drop();
+    for (const t of ['one', 'two', 'three']) store.actions.send(t);
+    expect(texts(store)).toEqual(['waiting one', 'waiting two', 'waiting three']);
+    server.restore();
+    await settle();
+    expect(server.state('c1').runs.map((r) => r.message.text)).toEqual(['Hello', 'one', 'two', 'three']);
+    expect(texts(store)).toEqual([]);
+  });
+
+  it('gives what follows in a new conversation its place once that has one', async () => {
+    const { store, server } = await signedIn();
+    server.drop();
+    const first = store.actions.send('one');
+    store.actions.send('two');
+    server.restore();
+    await settle();
+    expect([...server.logs.keys()]).toEqual([`c-${first}`]);
+    expect(server.state(`c-${first}`).runs.map((r) => r.message.text)).toEqual(['one', 'two']);
+  });
+
+  it('keeps two new conversations apart', async () => {
+    const { store, server } = await signedIn();
+    server.drop();
+    const first = store.actions.send('one');
+    server.ask('c9', 'elsewhere');
+    store.actions.openConversation('c9');
+    store.actions.openConversation(undefined);
+    const second = store.actions.send('two');
+    expect(texts(store)).toEqual(['waiting two']);
+    server.restore();
+    await settle();
+    expect(server.state(`c-${first}`).runs).toHaveLength(1);
+    expect(server.state(`c-${second}`).runs).toHaveLength(1);
+    expect(open(store)?.id).toBe(`c-${second}`);
+    expect(store.getState().outbox).toEqual([]);
+  });
+
+  it('stores a message once whose acknowledgement was lost', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'Hello');
+    store.actions.openConversation('c1');
+    await settle();
+    // Stored, and then the line goes dead before anything comes back.
+    server.intercept = (f) => {
+      if (f.type !== 'message') return undefined;
+      server.intercept = undefined;
+      server.ask('c1', f.message, f.id);
+      return 'silence';
+    };
+    const id = store.actions.send('once');
+    await settle(1);
+    server.drop();
+    server.restore();
+    await settle();
+    expect(server.sent('message').filter((f) => f.id === id).length).toBeLessThanOrEqual(2);
+    expect(server.state('c1').runs.map((r) => r.message.text)).toEqual(['Hello', 'once']);
+    expect(texts(store)).toEqual([]);
+  });
+
+  it('makes another connection if the server does not acknowledge', async () => {
+    const { store, server } = await signedIn();
+    server.intercept = (f) => (f.type === 'message' ? 'silence' : undefined);
+    const id = store.actions.send('Hello');
+    await settle(10_000);
+    server.intercept = undefined;
+    expect(server.sent('message')).toHaveLength(1);
+    await settle(15_000);
+    expect(server.state(`c-${id}`).runs).toHaveLength(1);
+    expect(texts(store)).toEqual([]);
+  });
+
+  it('tries again what the server cannot take just now', async () => {
+    const { store, server } = await signedIn();
+    let refusals = 0;
+    server.intercept = (f) =>
+      f.type === 'message' && refusals++ < 2
+        ? { type: 'error', id: f.id, code: 'unavailable', message: 'Later.', retry_after: 1 }
+        : undefined;
+    const id = store.actions.send('Hello');
+    await settle(1);
+    expect(texts(store)).toEqual(['waiting Hello']);
+    await settle(2500);
+    expect(server.state(`c-${id}`).runs).toHaveLength(1);
+  });
+
+  it('says what the server refuses, and lets the person retry with the same id, or discard', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'Hello');
+    store.actions.openConversation('c1');
+    await settle();
+    server.intercept = (f) =>
+      f.type === 'message' && f.message !== 'fine'
+        ? { type: 'error', id: f.id, code: 'invalid_message', message: 'No.' }
+        : undefined;
+    const bad = store.actions.send('bad');
+    const worse = store.actions.send('worse');
+    store.actions.send('fine');
+    await settle();
+    expect(texts(store)).toEqual(['failed bad', 'failed worse']);
+    expect(store.getState().outbox[0]?.error).toEqual({ code: 'invalid_message', message: 'No.' });
+    server.intercept = undefined;
+    store.actions.discard(worse);
+    store.actions.retry(bad);
+    await settle();
+    expect(server.state('c1').runs.map((r) => r.message.message_id)).toContain(bad);
+    expect(server.state('c1').runs.map((r) => r.message.text)).toEqual(['Hello', 'fine', 'bad']);
+    expect(texts(store)).toEqual([]);
+  });
+
+  it('survives a reload with messages unsent', async () => {
+    const { store, server, storage } = await signedIn();
+    server.drop();
+    const id = store.actions.send('Hello');
+    store.actions.send('and more');
+    const after = await signedIn(server, { storage });
+    expect(texts(after.store)).toEqual(['waiting Hello', 'waiting and more']);
+    server.restore();
+    await settle();
+    expect(server.state(`c-${id}`).runs.map((r) => r.message.text)).toEqual(['Hello', 'and more']);
+    expect(open(after.store)?.id).toBe(`c-${id}`);
+    expect(storage.items.size).toBe(0);
+  });
+
+  it("does not send one person's message as another", async () => {
+    const { store, server, storage } = await signedIn();
+    server.drop();
+    store.actions.send('mine');
+    const after = page(server, { storage });
+    await after.store.start();
+    await after.store.actions.signInAs('bob');
+    expect(after.store.getState().outbox).toEqual([]);
+  });
+
+  it('edits by a branch from before the message', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'Hello');
+    server.finish('c1');
+    store.actions.openConversation('c1');
+    await settle();
+    store.actions.send('Hallo', { parentId: 'root' });
+    await settle();
+    expect(path(open(store)!.state).map((r) => r.message.text)).toEqual(['Hallo']);
+    expect(open(store)!.state.runs).toHaveLength(2);
+  });
+});
+
+describe('an answer that is being written', () => {
+  async function writing() {
+    const p = await signedIn();
+    p.server.ask('c1', 'Hello');
+    p.store.actions.openConversation('c1');
+    await settle();
+    return p;
+  }
+
+  it('is drawn at once and then at most every 50 ms', async () => {
+    const { store, server } = await writing();
+    await settle(100);
+    let drawn = 0;
+    store.subscribe(() => drawn++);
+    server.write('c1', 'word ');
+    expect(open(store)?.draft?.text).toBe('word ');
+    for (let i = 0; i < 100; i++) {
+      server.write('c1', 'word ');
+      await jest.advanceTimersByTimeAsync(10);
+    }
+    expect(drawn).toBeGreaterThan(10);
+    expect(drawn).toBeLessThanOrEqual(22);
+    await settle();
+    expect(open(store)?.draft?.text).toBe('word '.repeat(101));
+  });
+
+  it('becomes the text of the log without a gap or a repeat', async () => {
+    const { store, server } = await writing();
+    server.write('c1', 'Hello there');
+    server.finish('c1');
+    await settle();
+    expect(open(store)?.draft).toBeUndefined();
+    expect(open(store)?.state.runs[0]?.steps?.[0]?.text).toBe('Hello there');
+    inStep(store, server, 'c1');
+  });
+
+  it('goes on after a drop, mid-word, also with what was said meanwhile', async () => {
+    const { store, server } = await writing();
+    server.write('c1', 'Hel');
+    await settle();
+    server.drop();
+    expect(open(store)).toMatchObject({ status: 'catching-up', draft: { text: 'Hel' } });
+    server.write('c1', 'lo the');
+    server.restore();
+    server.write('c1', 're.');
+    await settle();
+    expect(open(store)).toMatchObject({ status: 'live', draft: { text: 'Hello there.' } });
+  });
+
+  it('asks again for what a lost delta took', async () => {
+    const { store, server } = await writing();
+    server.write('c1', 'one ');
+    server.write('c1', 'two ', true);
+    server.write('c1', 'three');
+    await settle();
+    expect(open(store)?.draft?.text).toBe('one two three');
+    expect(server.sent('subscribe')).toHaveLength(2);
+  });
+
+  it('reads again after a frame that makes no sense', async () => {
+    const { store, server } = await writing();
+    server.write('c1', 'lost', true);
+    server.break();
+    await settle();
+    expect(open(store)?.draft?.text).toBe('lost');
+  });
+
+  it('is there after a reload', async () => {
+    const { server } = await writing();
+    server.write('c1', 'Hello th');
+    const again = await signedIn(server);
+    again.store.actions.openConversation('c1');
+    await settle();
+    server.write('c1', 'ere');
+    await settle();
+    expect(open(again.store)?.draft?.text).toBe('Hello there');
+  });
+
+  it('is not drawn while nobody looks, and its end is', async () => {
+    const { store, server, look } = await writing();
+    await settle(100);
+    look.hidden = true;
+    let drawn = 0;
+    const stop = store.subscribe(() => drawn++);
+    for (let i = 0; i < 10; i++) server.write('c1', 'word ');
+    await settle(500);
+    expect(drawn).toBe(0);
+    look.hidden = false;
+    store.visible();
+    expect(open(store)?.draft?.text).toBe('word '.repeat(10));
+    stop();
+    look.hidden = true;
+    server.finish('c1');
+    expect(open(store)?.state.runs[0]?.status).toBe('completed');
+  });
+
+  it('stops when told: the text stays, and the wish shows before the server knows', async () => {
+    const { store, server } = await writing();
+    server.write('c1', 'Half an ans');
+    server.intercept = (f) => (f.type === 'cancel' ? 'silence' : undefined);
+    store.actions.stop();
+    store.actions.stop();
+    expect(store.getState().stopping).toEqual([open(store)?.state.runs[0]?.run_id]);
+    await settle(1);
+    server.intercept = undefined;
+    server.drop();
+    server.restore();
+    await settle();
+    expect(server.sent('cancel').map((f) => f.id)).toEqual([
+      server.sent('cancel')[0]?.id,
+      server.sent('cancel')[0]?.id,
+    ]);
+    const run = open(store)?.state.runs[0];
+    expect(run).toMatchObject({ status: 'cancelled', steps: [{ text: 'Half an ans', partial: true }] });
+    expect(open(store)?.draft).toBeUndefined();
+    expect(store.getState().stopping).toEqual([]);
+  });
+
+  it('stops a message that has not reached the server by taking it back', async () => {
+    const { store, server } = await signedIn();
+    server.drop();
+    store.actions.send('Hello');
+    store.actions.stop();
+    expect(texts(store)).toEqual([]);
+    server.restore();
+    await settle();
+    expect(server.logs.size).toBe(0);
+  });
+
+  it('stops a message on its way as soon as it has a run', async () => {
+    const { store, server } = await signedIn();
+    server.intercept = (f) => (f.type === 'message' ? 'silence' : undefined);
+    const id = store.actions.send('Hello');
+    await settle(1);
+    store.actions.stop();
+    server.intercept = undefined;
+    server.drop();
+    server.restore();
+    await settle();
+    expect(server.state(`c-${id}`).runs[0]?.status).toBe('cancelled');
+  });
+});
+
+describe('the open conversation', () => {
+  it('is in step with the log after any drops, doubles and losses', async () => {
+    for (let seed = 1; seed <= 25; seed++) {
+      const rand = random(seed);
+      const { store, server } = await signedIn();
+      server.ask('c1', 'Hello');
+      store.actions.openConversation('c1');
+      await settle();
+      const sent: string[] = [];
+      for (let i = 0; i < 60; i++) {
+        const dice = rand();
+        const busy = server.state('c1').runs.some((r) => r.status === 'in_progress');
+        if (dice < 0.4 && busy) server.write('c1', `wörd${i} `, rand() < 0.2);
+        else if (dice < 0.5 && busy) server.finish('c1');
+        else if (dice < 0.6) {
+          sent.push(`message ${i}`);
+          store.actions.send(`message ${i}`);
+        } else if (dice < 0.7) server.drop();
+        else if (dice < 0.85) server.restore();
+        else if (dice < 0.9) store.actions.stop();
+        else await settle(Math.floor(rand() * 100));
+      }
+      server.restore();
+      await settle(1000);
+      // Whatever still waits runs to its end.
+      while (server.state('c1').runs.some((r) => r.status === 'in_progress')) server.finish('c1');
+      await settle(1000);
+      inStep(store, server, 'c1');
+      const texts = server.state('c1').runs.map((r) => r.message.text);
+      expect(new Set(texts).size).toBe(texts.length);
+      expect(sent.filter((t) => texts.includes(t))).toEqual(texts.slice(1));
+      expect(open(store)?.draft).toBeUndefined();
+      expect(store.getState().outbox).toEqual([]);
+      expect(store.getState().stopping).toEqual([]);
+      store.actions.signOut();
+    }
+  });
+
+  it('is not found where there is none', async () => {
+    const { store } = await signedIn();
+    store.actions.openConversation('nowhere');
+    expect(open(store)?.status).toBe('loading');
+    await settle();
+    expect(open(store)?.status).toBe('not-found');
+  });
+
+  it('can be asked for before anybody is signed in', async () => {
+    const server = new Server();
+    server.ask('c1', 'Hello');
+    const { store } = page(server, { remembered: 'ada' });
+    store.actions.openConversation('c1');
+    await store.start();
+    await settle();
+    expect(open(store)).toMatchObject({ id: 'c1', status: 'live' });
+    expect(server.requests.filter((r) => r === 'messages c1')).toHaveLength(1);
+  });
+
+  it('is tried again while the server has trouble', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'Hello');
+    server.outage = Object.assign(new Error('Later.'), { code: 'unavailable', requestId: 'r1' });
+    store.actions.openConversation('c1');
+    await settle();
+    expect(open(store)).toMatchObject({ status: 'error', error: { code: 'unavailable', requestId: 'r1' } });
+    server.outage = undefined;
+    await settle(2000);
+    expect(open(store)).toMatchObject({ status: 'live' });
+    expect(open(store)).not.toHaveProperty('error');
+  });
+
+  it('shows at once what was open before, then what has come since', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'one');
+    server.ask('c2', 'two');
+    store.actions.openConversation('c1');
+    await settle();
+    store.actions.openConversation('c2');
+    await settle();
+    server.write('c1', 'news');
+    server.finish('c1');
+    expect(open(store)?.id).toBe('c2');
+    store.actions.openConversation('c1');
+    expect(open(store)?.state.runs[0]?.message.text).toBe('one');
+    await settle();
+    inStep(store, server, 'c1');
+    expect(server.requests.filter((r) => r === 'messages c1')).toHaveLength(1);
+    expect(server.sent('unsubscribe').map((f) => f.conversation_id)).toEqual(['c1', 'c2']);
+  });
+
+  it('starts anew if the log is shorter than what is here', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'one');
+    server.finish('c1');
+    store.actions.openConversation('c1');
+    await settle();
+    server.drop();
+    server.logs.get('c1')!.length = 1;
+    server.restore();
+    await settle();
+    expect(open(store)).toMatchObject({ status: 'live', state: { n: 1 } });
+  });
+
+  it('takes older pages, and branches that the first page leaves out', async () => {
+    const { store, server } = await signedIn();
+    for (let i = 1; i <= 7; i++) {
+      server.ask('c1', `message ${i}`);
+      server.finish('c1');
+    }
+    server.ask('c1', 'instead', 'm-branch', 'root');
+    server.finish('c1');
+    server.ask('c1', 'after all', 'm-last', server.state('c1').runs[6]!.run_id);
+    server.finish('c1');
+    store.actions.openConversation('c1');
+    await settle();
+    expect(path(open(store)!.state)).toHaveLength(3);
+    await store.actions.loadOlder();
+    expect(path(open(store)!.state)).toHaveLength(6);
+    expect(open(store)?.state.has_more).toBe(true);
+    await settle(3000);
+    expect(open(store)?.state.runs.map((r) => r.message.text)).toContain('instead');
+    expect(path(open(store)!.state)).toHaveLength(8);
+    expect(open(store)?.state).not.toHaveProperty('has_more');
+  });
+});
+
+describe('the list of conversations', () => {
+  it('follows what happens elsewhere', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'one');
+    server.ask('c2', 'two');
+    await settle();
+    const ids = () => store.getState().conversations.items.map((i) => i.conversation_id);
+    expect(ids()).toEqual(['c2', 'c1']);
+    server.append('c1', { type: 'conversation.renamed', title: 'Trip', by: 'model' });
+    server.append('c2', { type: 'conversation.deleted' });
+    await settle();
+    expect(ids()).toEqual(['c1']);
+    expect(store.getState().conversations.items[0]).toMatchObject({ title: 'Trip', status: 'in_progress' });
+  });
+
+  it('reads what was missed while the connection was away', async () => {
+    const { store, server } = await signedIn();
+    server.drop();
+    server.ask('c1', 'one');
+    server.task('Buy milk');
+    server.restore();
+    await settle();
+    expect(store.getState().conversations.items).toHaveLength(1);
+    expect(store.getState().tasks.byId[1]?.title).toBe('Buy milk');
+  });
+
+  it('searches after the last key', async () => {
+    const { store, server } = await signedIn();
+    for (const id of ['c1', 'c2']) {
+      server.ask(id, 'x');
+      server.append(id, { type: 'conversation.renamed', title: `Trip ${id}`, by: 'user' });
+    }
+    const before = server.requests.length;
+    for (const q of ['T', 'Tr', 'Trip c2']) store.actions.search(q);
+    await settle(500);
+    expect(server.requests.slice(before)).toEqual(['conversations']);
+    expect(store.getState().conversations).toMatchObject({ query: 'Trip c2', items: [{ conversation_id: 'c2' }] });
+    server.ask('c3', 'y');
+    await settle();
+    expect(store.getState().conversations.items).toHaveLength(1);
+    store.actions.search('');
+    await settle();
+    expect(store.getState().conversations.items).toHaveLength(3);
+  });
+
+  it('renames at once, and back if that fails', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'one');
+    store.actions.openConversation('c1');
+    await settle();
+    const renamed = store.actions.rename('c1', ' Trip ');
+    expect(store.getState().conversations.items[0]?.title).toBe('Trip');
+    expect(open(store)?.state.title).toBe('Trip');
+    await renamed;
+    server.intercept = (f) =>
+      f.type === 'rename' ? { type: 'error', id: f.id, code: 'invalid_message', message: 'Too long.' } : undefined;
+    await store.actions.rename('c1', 'x'.repeat(999));
+    expect(store.getState().conversations.items[0]?.title).toBe('Trip');
+    expect(open(store)?.state.title).toBe('Trip');
+    expect(store.getState().toasts).toMatchObject([{ kind: 'error', text: 'Nothing was changed. Too long.' }]);
+    await settle(10_000);
+    expect(store.getState().toasts).toEqual([]);
+  });
+
+  it('deletes at once, offers to undo, and undoes', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'one');
+    store.actions.openConversation('c1');
+    await settle();
+    const removed = store.actions.remove('c1');
+    expect(open(store)).toBeUndefined();
+    expect(store.getState().conversations.items).toEqual([]);
+    await removed;
+    const toast = store.getState().toasts[0]!;
+    expect(toast).toMatchObject({ kind: 'undo', action: { label: 'Undo' } });
+    toast.action?.run();
+    await settle();
+    expect(server.state('c1').deleted).toBeUndefined();
+    expect(store.getState().conversations.items).toHaveLength(1);
+  });
+
+  it('marks as read once, though the mark itself is one more commit', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'one');
+    store.actions.openConversation('c1');
+    await settle();
+    expect(isUnread(store.getState().conversations.items[0]!)).toBe(true);
+    const stop = store.subscribe(() => {
+      const o = open(store);
+      if (o) store.actions.markRead('c1', o.state.n);
+    });
+    store.actions.markRead('c1', open(store)!.state.n);
+    expect(isUnread(store.getState().conversations.items[0]!)).toBe(false);
+    await settle(10_000);
+    expect(server.sent('read')).toHaveLength(1);
+    server.finish('c1');
+    await settle(10_000);
+    expect(server.sent('read').map((f) => f.read_n)).toEqual([1, 4]);
+    expect(isUnread(store.getState().conversations.items[0]!)).toBe(false);
+    stop();
+  });
+
+  it('pins', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'one');
+    await settle();
+    await store.actions.pin('c1', true);
+    expect(server.state('c1').pinned).toBe(true);
+    expect(store.getState().conversations.items[0]?.pinned).toBe(true);
+  });
+});
+
+describe('tasks', () => {
+  it('change by hand through the same commands as the tools', async () => {
+    const { store, server } = await signedIn();
+    const outcome = await store.actions.callTool('add_task', { title: 'Buy milk' });
+    expect(outcome).toMatchObject({ ok: true, result: { task: { title: 'Buy milk' } } });
+    await settle();
+    expect(store.getState().tasks.byId[1]).toEqual(server.rows.get(1));
+    expect(store.getState().tasks.changed[1]).toBeDefined();
+  });
+
+  it('say what a tool refused', async () => {
+    const { store } = await signedIn();
+    expect(await store.actions.callTool('add_task', {})).toEqual({
+      ok: false,
+      error: { code: 'tool_error', message: 'A task needs a title.' },
+    });
+  });
+
+  it('say that nothing was done without a connection', async () => {
+    const { store, server } = await signedIn();
+    server.drop();
+    const outcome = store.actions.callTool('add_task', { title: 'x' });
+    await settle(30_000);
+    expect(await outcome).toMatchObject({ ok: false, error: { code: 'offline' } });
+    server.restore();
+    await settle();
+    expect(server.rows.size).toBe(0);
+  });
+
+  it('change with the card of the tool that changed them', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'Add a task');
+    store.actions.openConversation('c1');
+    await settle();
+    server.completeStep('c1', 'add_task');
+    const task = server.task('From the model');
+    const call_id = server.state('c1').runs[0]!.calls![0]!.call_id;
+    const seen: [boolean, boolean][] = [];
+    store.subscribe(() => {
+      const s = store.getState();
+      seen.push([s.open?.state.runs[0]?.calls?.[0]?.status === 'done', s.tasks.byId[1] !== undefined]);
+    });
+    const run_id = server.state('c1').runs[0]!.run_id;
+    server.append(
+      'c1',
+      {
+        type: 'tool.called',
+        call_id,
+        run_id,
+        server: 'tasks',
+        name: 'add_task',
+        arguments: {},
+        by: 'model',
+        deadline: '2026-03-14T10:00:00Z',
+      },
+      { type: 'tool.returned', call_id, run_id, ok: true, result: { task }, duration_ms: 3 },
+    );
+    await settle();
+    expect(seen.at(-1)).toEqual([true, true]);
+    for (const [card, row] of seen) expect(card).toBe(row);
+  });
+
+  it('keep the newer of two rows, whichever comes first', async () => {
+    const { store, server } = await signedIn();
+    const old = server.task('old');
+    const fresh = server.task('new', { task_id: 1 });
+    server.tell({ type: 'task', task: fresh });
+    server.tell({ type: 'task', task: old });
+    await settle();
+    expect(store.getState().tasks.byId[1]?.title).toBe('new');
+  });
+
+  it('lose what was deleted while the connection was away, and do not get it back by a late frame', async () => {
+    const server = new Server();
+    const row = server.task('gone soon');
+    server.task('stays');
+    const { store } = await signedIn(server);
+    server.drop();
+    server.task('gone soon', { task_id: 1, deleted: true });
+    server.restore();
+    await settle();
+    server.tell({ type: 'task', task: row });
+    await settle();
+    expect(Object.values(store.getState().tasks.byId).map((t) => t.title)).toEqual(['stays']);
+  });
+});
