@@ -196,9 +196,6 @@ func (c *conn) serve() {
 		return nil
 	})
 	c.ws.SetCloseHandler(func(code int, _ string) error {
-		if code == websocket.CloseNoStatusReceived {
-			code = websocket.CloseNormalClosure
-		}
 		c.closeWith(code, "", true)
 		return nil
 	})
@@ -356,6 +353,9 @@ func (c *conn) closeWith(code int, reason string, flush bool) {
 }
 
 func closeFrame(code int, reason string) *frame {
+	if code == websocket.CloseNoStatusReceived {
+		return newFrame(opClose) // the answer to a close without a code has none either
+	}
 	return newFrame(opClose, string(binary.BigEndian.AppendUint16(nil, uint16(code))), reason)
 }
 

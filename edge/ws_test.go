@@ -17,6 +17,8 @@ func TestSocketCommands(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	c, other := w.connect("ana"), w.connect("ana")
+	begin := make(chan struct{})
+	w.agent.hold = func(string) <-chan struct{} { return begin }
 	id := c.say("", "tool for milk")
 	accepted := c.until("accepted")
 	conv := accepted.ConversationID
@@ -24,6 +26,8 @@ func TestSocketCommands(t *testing.T) {
 		t.Fatalf("accepted %s", accepted.raw)
 	}
 	c.conv = events.NewConversation(ref("ana", conv))
+	c.untilFrame("second step", func(serverFrame) bool { return c.conv.N == 3 })
+	close(begin)
 	c.untilEnd(accepted.RunID)
 	text := ""
 	for _, f := range c.frames {
