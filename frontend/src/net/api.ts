@@ -119,7 +119,7 @@ export function createApi(o: Options): Api {
     messages: (user, id, q = {}) =>
       call(decodeConversation, [user, 'conversations', id, 'messages'], { query: { limit: 60, before: q.before } }),
     events: (user, id, after) => call(decodeCommits, [user, 'conversations', id, 'events'], { query: { after } }),
-    tasks: (user, q) => call(decodeTasks, [user, 'tasks'], { query: { status: 'all', limit: 100, after: q.after } }),
+    tasks: (user, q) => call(decodeTasks, [user, 'tasks'], { query: { status: 'all', limit: 200, after: q.after } }),
     taskHistory: (user, task, q) =>
       call(decodeTaskHistory, [user, 'tasks', task, 'history'], { query: { after: q.after } }),
   };

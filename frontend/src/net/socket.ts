@@ -144,6 +144,7 @@ export function createSocket(o: Options): Socket {
     if (frame.type === 'connected') {
       online = true;
       onlineSince = o.now();
+      heard();
       tell('online');
     } else if (frame.type === 'error' && frame.id === undefined && frame.retry_after !== undefined) {
       retryAfter = frame.retry_after;
