@@ -48,12 +48,13 @@ func (s *Store) Load(ctx context.Context, refs []events.Ref) ([]*Fold, error) {
 			folds[i] = NewFold(r)
 			users[i], conversations[i] = string(r.User()), string(r.Conversation())
 		}
-		// OFFSET 0 is a fence: conversation after conversation by its key, whatever
-		// the planner believes about a table it has no statistics of.
+		// Subqueries behind OFFSET 0, here and below, are looked up by their whole
+		// key, whatever the planner believes about tables it has no statistics of.
 		rows, err := s.pool.Query(ctx, `SELECT k.i, x.n, x.payload FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(u, c, i)
-			CROSS JOIN LATERAL (SELECT a.n, p.payload FROM archive a LEFT JOIN archive_payload p USING (user_id, conversation_id, n)
-				WHERE a.user_id = k.u AND a.conversation_id = k.c ORDER BY a.n OFFSET 0) x
-			ORDER BY k.i, x.n`, users, conversations)
+			CROSS JOIN LATERAL (
+				SELECT n, (SELECT payload FROM archive_payload p WHERE p.user_id = k.u AND p.conversation_id = k.c AND p.n = a.n) AS payload
+				FROM archive a WHERE a.user_id = k.u AND a.conversation_id = k.c ORDER BY n OFFSET 0
+			) x ORDER BY k.i, x.n`, users, conversations)
 		if err != nil {
 			return err
 		}
@@ -115,8 +116,8 @@ func (s *Store) Same(ctx context.Context, list []Record) ([]bool, error) {
 	err := s.retry(ctx, func(ctx context.Context) error {
 		rows, err := s.pool.Query(ctx, `SELECT k.i, a.commit_id, a.hash, p.salt
 			FROM unnest($1::text[], $2::text[], $3::bigint[]) WITH ORDINALITY AS k(u, c, n, i)
-			JOIN archive a ON a.user_id = k.u AND a.conversation_id = k.c AND a.n = k.n
-			LEFT JOIN archive_payload p ON p.user_id = k.u AND p.conversation_id = k.c AND p.n = k.n`, users, conversations, ns)
+			CROSS JOIN LATERAL (SELECT commit_id, hash FROM archive WHERE user_id = k.u AND conversation_id = k.c AND n = k.n OFFSET 0) a
+			LEFT JOIN LATERAL (SELECT salt FROM archive_payload WHERE user_id = k.u AND conversation_id = k.c AND n = k.n OFFSET 0) p ON true`, users, conversations, ns)
 		if err != nil {
 			return err
 		}
@@ -185,7 +186,8 @@ func (s *Store) Spent(ctx context.Context, after, seq uint64, older time.Time, l
 		rows, err := s.pool.Query(ctx, `SELECT coalesce(p.stream_seq, 0), coalesce(p.commit_id, ''), a.stream_seq FROM (
 				SELECT user_id, conversation_id, n, stream_seq, time FROM archive
 				WHERE stream_seq > $1 AND stream_seq <= $2 ORDER BY stream_seq LIMIT $3
-			) a LEFT JOIN archive p ON p.user_id = a.user_id AND p.conversation_id = a.conversation_id AND p.n = a.n - 1
+			) a LEFT JOIN LATERAL (SELECT stream_seq, commit_id FROM archive
+				WHERE user_id = a.user_id AND conversation_id = a.conversation_id AND n = a.n - 1 OFFSET 0) p ON true
 			WHERE a.time < $4 ORDER BY a.stream_seq`, bigint(after), bigint(seq), limit, older)
 		if err != nil {
 			return err

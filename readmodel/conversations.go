@@ -61,29 +61,36 @@ func (s *Store) Summary(ctx context.Context, r events.Ref) (Summary, error) {
 
 // One statement, so that head and runs are of one state: a head of n beside a
 // run of n + 1 would let a reader apply a commit twice. The walk from a run to
-// its parents stops where the fold's does.
+// its parents stops where the fold's does. Each step is a subquery behind
+// OFFSET 0: without statistics the planner takes a conversation for one row,
+// and would look through all of it at every step.
 const selectBase = `
 WITH RECURSIVE c AS (
 	SELECT body, tip, open_runs FROM conversation WHERE user_id = $1 AND conversation_id = $2
 ), path AS (
-	SELECT r.run_id, r.parent_id, r.n, 1 AS depth FROM c
-	JOIN run r ON r.user_id = $1 AND r.conversation_id = $2 AND %s
+	SELECT r.*, 1 AS depth FROM %s
 	UNION ALL
-	SELECT r.run_id, r.parent_id, r.n, p.depth + 1 FROM path p
-	JOIN run r ON r.user_id = $1 AND r.conversation_id = $2 AND r.run_id = p.parent_id AND r.n < p.n
-	WHERE p.depth <= $3
+	SELECT r.*, p.depth + 1 FROM path p CROSS JOIN LATERAL (
+		SELECT run_id, parent_id, n FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = p.parent_id AND n < p.n OFFSET 0
+	) r WHERE p.depth <= $3
 ), kept AS (
 	SELECT run_id FROM path WHERE depth <= $3 %s
 )
-SELECT c.body, EXISTS (SELECT FROM path WHERE depth > $3),
-	(SELECT array_agg(r.body ORDER BY r.pos) FROM kept JOIN run r ON r.user_id = $1 AND r.conversation_id = $2 AND r.run_id = kept.run_id)
-FROM c`
+SELECT c.body, EXISTS (SELECT FROM path WHERE depth > $3), (
+	SELECT array_agg(r.body ORDER BY r.pos) FROM kept k CROSS JOIN LATERAL (
+		SELECT pos, body FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = k.run_id OFFSET 0
+	) r
+) FROM c`
 
 var (
-	selectTip    = fmt.Sprintf(selectBase, `r.run_id = c.tip`, `UNION SELECT unnest(open_runs) FROM c`)
-	selectBefore = fmt.Sprintf(selectBase, `r.run_id = (SELECT parent_id FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = $4)
-		AND r.n < (SELECT n FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = $4)`, ``) +
-		` WHERE EXISTS (SELECT FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = $4)`
+	selectTip = fmt.Sprintf(selectBase, `c CROSS JOIN LATERAL (
+		SELECT run_id, parent_id, n FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = c.tip OFFSET 0
+	) r`, `UNION SELECT unnest(open_runs) FROM c`)
+	selectBefore = fmt.Sprintf(selectBase, `(
+		SELECT parent_id, n FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = $4 OFFSET 0
+	) b CROSS JOIN LATERAL (
+		SELECT run_id, parent_id, n FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = b.parent_id AND n < b.n OFFSET 0
+	) r`, ``) + ` WHERE EXISTS (SELECT FROM run WHERE user_id = $1 AND conversation_id = $2 AND run_id = $4)`
 )
 
 // Base returns the last limit runs of the current branch and all open runs, as
