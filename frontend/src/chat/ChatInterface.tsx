@@ -1,0 +1,255 @@
+import { useCallback, useEffect, useMemo, useRef, useState, type Ref } from 'react';
+
+import { loadDraft, saveDraft } from '../core/drafts';
+import { activeRun, path, siblings, tipOf } from '../core/path';
+import { shallow, useActions, useStore, useStoreObject } from '../core/react';
+import { outboxHere } from '../core/selectors';
+import type { OutboxItem } from '../core/state';
+import { t } from '../i18n/t';
+import type { Run } from '../protocol/types';
+import { Button } from '../ui/Button';
+import { Skeleton } from '../ui/Skeleton';
+import { EmptyState } from './EmptyState';
+import { MessageInput, type MessageInputHandle } from './MessageInput';
+import { MessageList, type MessageListHandle } from './MessageList';
+import { QueueList, type QueuedMessage } from './QueueList';
+import { useStatus } from './useStatus';
+
+/** What the shortcuts of the page need of the chat. */
+export interface ChatHandle {
+  focus: () => void;
+  step: (by: 1 | -1) => void;
+}
+
+interface Props {
+  ref?: Ref<ChatHandle>;
+  /** The newest run of the branch to show; undefined for the current one. */
+  tip: string | undefined;
+  onTip: (runId: string | undefined) => void;
+  onTask: (id: number) => void;
+}
+
+const none: readonly OutboxItem[] = [];
+
+/** A conversation: its messages, and the box to write the next one. */
+export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
+  const open = useStore((s) => s.open);
+  const pending = useStore(outboxHere, shallow);
+  const connected = useStore((s) => s.connection.status === 'online');
+  const stoppingRuns = useStore((s) => s.stopping);
+  const config = useStore((s) => s.config);
+  const newChat = useStore((s) => s.newChat);
+  const actions = useActions();
+  const store = useStoreObject();
+  const input = useRef<MessageInputHandle>(null);
+  const list = useRef<MessageListHandle>(null);
+  // The run whose message is being edited.
+  const [editing, setEditing] = useState<Run>();
+  const conversation = open?.state;
+  const draftKey = open?.id ?? 'new';
+  const here = open?.id ?? newChat;
+  const [place, setPlace] = useState({ here, isNew: open === undefined, view: 0 });
+
+  if (place.here !== here) {
+    // A new conversation that has just been given its id is still the same view.
+    const adopted = place.isNew && open !== undefined && pending.length > 0;
+    if (adopted && loadDraft('new') !== '') {
+      saveDraft(here, loadDraft('new'));
+      saveDraft('new', '');
+    }
+    setPlace({ here, isNew: open === undefined, view: adopted ? place.view : place.view + 1 });
+    setEditing(undefined);
+  }
+
+  useStatus(conversation, open?.status === 'live');
+  useTitle(conversation?.title ?? '', conversation && activeRun(conversation) !== undefined);
+  useRead();
+
+  const { shown, queued } = useMemo(() => {
+    const all = conversation ? path(conversation, tip) : [];
+    return { shown: all.filter((r) => r.status !== 'queued'), queued: all.filter((r) => r.status === 'queued') };
+  }, [conversation, tip]);
+  const active = conversation ? activeRun(conversation) : undefined;
+  const sending = pending.some((i) => i.status !== 'failed');
+  const running = active !== undefined || queued.length > 0;
+  // Behind a running answer a new message queues up; otherwise it is shown in its place.
+  const lined = running ? pending.filter((i) => i.status !== 'failed') : none;
+  const placed = running ? pending.filter((i) => i.status === 'failed') : pending;
+  const queue: QueuedMessage[] = [
+    ...queued.map((r) => ({ id: r.run_id, text: r.message.text })),
+    ...lined.map((i) => ({ id: i.id, text: i.text })),
+  ];
+
+  const send = useCallback(
+    (text: string) => {
+      const last = shown.at(-1);
+      const parentId = editing ? (editing.parent_id ?? 'root') : tip === undefined ? undefined : last?.run_id;
+      setEditing(undefined);
+      actions.send(text, parentId === undefined || parentId === '' ? {} : { parentId });
+      if (tip !== undefined) onTip(undefined);
+      list.current?.toEnd();
+    },
+    [actions, editing, onTip, shown, tip],
+  );
+
+  const edit = useCallback((run: Run) => {
+    setEditing(run);
+    input.current?.set(run.message.text);
+  }, []);
+
+  /** Takes a message that was not sent back into the box, keeping what stands there. */
+  const takeBack = useCallback(
+    (text: string) => {
+      const kept = loadDraft(draftKey);
+      const next = kept.trim() === '' ? text : `${kept}\n\n${text}`;
+      saveDraft(draftKey, next);
+      input.current?.set(next);
+    },
+    [draftKey],
+  );
+
+  const editPending = useCallback(
+    (item: OutboxItem) => {
+      takeBack(item.text);
+      actions.discard(item.id);
+    },
+    [actions, takeBack],
+  );
+
+  const removeQueued = useCallback(
+    (item: QueuedMessage) => {
+      if (queued.some((r) => r.run_id === item.id)) actions.cancelRun(item.id);
+      else actions.discard(item.id);
+    },
+    [actions, queued],
+  );
+
+  const version = useCallback(
+    (run: Run, index: number) => {
+      const state = store.getState().open?.state;
+      const chosen = state ? siblings(state, run)[index] : undefined;
+      if (state && chosen) onTip(tipOf(state, chosen).run_id);
+    },
+    [onTip, store],
+  );
+
+  useEffect(() => {
+    const stopKey = (e: KeyboardEvent) => {
+      if (e.key !== 'Escape' || e.defaultPrevented || e.isComposing || !running) return;
+      // An open dialog or menu has the first claim on it.
+      if (document.querySelector('dialog[open], [role="menu"]')) return;
+      actions.stop();
+    };
+    document.addEventListener('keydown', stopKey);
+    return () => document.removeEventListener('keydown', stopKey);
+  }, [actions, running]);
+
+  // Only the page's shortcuts use it.
+  useEffect(() => {
+    const handle: ChatHandle = {
+      focus: () => input.current?.focus(),
+      step: (by) => list.current?.step(by),
+    };
+    if (typeof ref === 'function') ref(handle);
+    else if (ref) ref.current = handle;
+  }, [ref]);
+
+  const empty = shown.length === 0 && pending.length === 0;
+  const loading = open !== undefined && open.status === 'loading' && empty;
+
+  return (
+    <section aria-label={t.chat.label} className="flex min-h-0 flex-1 flex-col">
+      {open?.status === 'error' && empty ? (
+        <div className="measure flex flex-1 flex-col items-start justify-center gap-3">
+          <p role="alert" className="text-body">
+            {open.error?.message ?? t.chat.loadFailed}
+          </p>
+          {open.error?.requestId !== undefined && (
+            <p className="font-mono text-caption text-muted">{t.common.reference(open.error.requestId)}</p>
+          )}
+          <Button onClick={() => actions.openConversation(open.id)}>{t.common.tryAgain}</Button>
+        </div>
+      ) : loading ? (
+        <Skeleton rows={8} className="measure flex-1 pt-8" />
+      ) : empty ? (
+        <EmptyState onPrompt={send} />
+      ) : (
+        <MessageList
+          key={place.view}
+          ref={list}
+          conversation={conversation ?? blank}
+          runs={shown}
+          draft={open?.draft}
+          pending={placed}
+          connected={connected}
+          stopping={stoppingRuns}
+          idle={!running && !sending}
+          loadOlder={actions.loadOlder}
+          onVersion={version}
+          onEdit={edit}
+          onEditPending={editPending}
+          onTask={onTask}
+        />
+      )}
+      <QueueList
+        items={queue}
+        onEdit={(item) => {
+          takeBack(item.text);
+          removeQueued(item);
+        }}
+        onRemove={removeQueued}
+      />
+      <MessageInput
+        ref={input}
+        draftKey={draftKey}
+        maxChars={config?.limits.message_chars ?? 8000}
+        model={config?.model}
+        running={running || sending}
+        stopping={active !== undefined && (stoppingRuns.includes(active.run_id) || active.status === 'cancelling')}
+        editing={editing !== undefined}
+        onSend={send}
+        onStop={actions.stop}
+        onCancelEdit={() => setEditing(undefined)}
+        onEditLast={() => {
+          const last = shown.at(-1);
+          if (last) edit(last);
+        }}
+      />
+    </section>
+  );
+}
+
+const blank = { user_id: '', conversation_id: '', n: 0, runs: [] };
+
+/** Tells the server what has been seen, while the page can be seen. */
+function useRead() {
+  const id = useStore((s) => (s.open?.status === 'live' ? s.open.id : undefined));
+  const n = useStore((s) => s.open?.state.n ?? 0);
+  const over = useStore((s) => (s.open ? activeRun(s.open.state) === undefined : false));
+  const actions = useActions();
+  useEffect(() => {
+    if (id === undefined || !over || n === 0) return;
+    const read = () => {
+      if (document.visibilityState === 'visible') actions.markRead(id, n);
+    };
+    read();
+    document.addEventListener('visibilitychange', read);
+    return () => document.removeEventListener('visibilitychange', read);
+  }, [actions, id, n, over]);
+}
+
+/** The tab says what it shows, and that a reply came while nobody looked. */
+function useTitle(title: string, running: boolean | undefined) {
+  const was = useRef(false);
+  useEffect(() => {
+    const name = title === '' ? t.app.name : t.app.pageTitle(title);
+    const ready = was.current && running !== true && document.visibilityState === 'hidden';
+    was.current = running === true;
+    document.title = ready ? t.app.replyReady(title === '' ? t.app.name : title) : name;
+    const seen = () => {
+      if (document.visibilityState === 'visible') document.title = name;
+    };
+    document.addEventListener('visibilitychange', seen);
+    return () => document.removeEventListener('visibilitychange', seen);
+  }, [title, running]);
+}

@@ -1,0 +1,172 @@
+import { ArrowDown } from 'lucide-react';
+import { Fragment, useEffect, useImperativeHandle, useMemo, useRef, type ReactNode, type Ref } from 'react';
+
+import { siblings } from '../core/path';
+import type { LiveDraft, OutboxItem } from '../core/state';
+import { day, daysAgo } from '../i18n/format';
+import { t } from '../i18n/t';
+import type { Conversation, Run } from '../protocol/types';
+import { cx } from '../ui/cx';
+import { ErrorBoundary } from '../ui/ErrorBoundary';
+import { MessageRow } from './MessageRow';
+import { PendingRow } from './PendingRow';
+import { useFollow } from './useFollow';
+
+export interface MessageListHandle {
+  /** Shows the end and follows it. */
+  toEnd: () => void;
+  /** Moves the focus by one message. */
+  step: (by: 1 | -1) => void;
+}
+
+interface Props {
+  ref?: Ref<MessageListHandle>;
+  conversation: Conversation;
+  /** The runs on screen, oldest first. */
+  runs: readonly Run[];
+  draft: LiveDraft | undefined;
+  pending: readonly OutboxItem[];
+  connected: boolean;
+  stopping: readonly string[];
+  idle: boolean;
+  loadOlder: () => Promise<void>;
+  onVersion: (run: Run, index: number) => void;
+  onEdit: (run: Run) => void;
+  onEditPending: (item: OutboxItem) => void;
+  onTask: (id: number) => void;
+  children?: ReactNode;
+}
+
+/** Rows that are always laid out: the newest, where reading happens. */
+const close = 30;
+
+/** How near the top the reader has to be for older messages to come. */
+const ahead = '600px';
+
+export function MessageList(props: Props) {
+  const { ref, conversation, runs, draft, pending, connected, stopping, idle, loadOlder } = props;
+  const { scroller, content, following, toEnd } = useFollow(runs[0]?.run_id);
+  const older = useRef<HTMLDivElement>(null);
+  const hasMore = conversation.has_more === true;
+  const unseen = useUnseen(runs, following);
+
+  useImperativeHandle(ref, () => ({ toEnd, step: (by) => step(scroller.current, by) }), [toEnd, scroller]);
+
+  useEffect(() => {
+    const el = older.current;
+    if (!el || !hasMore || typeof IntersectionObserver === 'undefined') return;
+    let busy = false;
+    const watch = new IntersectionObserver(
+      (entries) => {
+        if (busy || !entries.some((e) => e.isIntersecting)) return;
+        busy = true;
+        void loadOlder().finally(() => {
+          busy = false;
+        });
+      },
+      { root: scroller.current, rootMargin: `${ahead} 0px 0px` },
+    );
+    watch.observe(el);
+    return () => watch.disconnect();
+    // A new oldest row means that the last load has ended; the observer then looks again.
+  }, [hasMore, loadOlder, scroller, runs[0]?.run_id]); // eslint-disable-line react-hooks/exhaustive-deps
+
+  const versions = useMemo(() => {
+    const byRun = new Map<string, readonly Run[]>();
+    for (const run of runs) byRun.set(run.run_id, siblings(conversation, run));
+    return byRun;
+  }, [conversation, runs]);
+  const now = new Date();
+
+  return (
+    <div className="relative min-h-0 flex-1">
+      <div ref={scroller} className="transcript h-full overflow-y-auto overscroll-contain" tabIndex={-1} id="messages">
+        <div
+          ref={content}
+          role="log"
+          aria-live="off"
+          aria-label={t.chat.transcript}
+          className="measure flex min-h-full flex-col gap-4 pt-6 pb-8"
+        >
+          {hasMore && (
+            <div ref={older} className="py-2 text-center text-meta text-muted">
+              {t.chat.older}
+            </div>
+          )}
+          {runs.map((run, i) => {
+            const at = new Date(run.message.time);
+            const before = runs[i - 1];
+            const newDay = !before || daysAgo(new Date(before.message.time), at) !== 0;
+            const group = versions.get(run.run_id) ?? [run];
+            return (
+              <Fragment key={run.run_id}>
+                {newDay && !Number.isNaN(at.getTime()) && <DayLine text={day(at, now)} />}
+                <div className={cx(i < runs.length - close && 'far-row')}>
+                  <ErrorBoundary text={t.crash.message} resetKey={run}>
+                    <MessageRow
+                      run={run}
+                      draft={draft?.runId === run.run_id ? draft : undefined}
+                      connected={connected}
+                      stopping={stopping.includes(run.run_id)}
+                      version={group.findIndex((r) => r.run_id === run.run_id)}
+                      versions={group.length}
+                      idle={idle}
+                      onVersion={props.onVersion}
+                      onEdit={props.onEdit}
+                      onTask={props.onTask}
+                    />
+                  </ErrorBoundary>
+                </div>
+              </Fragment>
+            );
+          })}
+          {pending.map((item) => (
+            <PendingRow key={item.id} item={item} onEdit={props.onEditPending} />
+          ))}
+          {props.children}
+        </div>
+      </div>
+      {!following && (
+        <button
+          type="button"
+          onClick={toEnd}
+          className="no-print appear absolute start-1/2 bottom-3 flex min-h-9 -translate-x-1/2 items-center gap-1.5 rounded-full border border-line bg-bg ps-3 pe-3.5 text-meta font-medium shadow-float hover:bg-raised pointer-coarse:min-h-11 rtl:translate-x-1/2"
+        >
+          <ArrowDown size={16} aria-hidden className="text-accent" />
+          {t.chat.jump}
+          {unseen > 0 && <span className="tabular text-accent">· {t.chat.jumpNew(unseen)}</span>}
+        </button>
+      )}
+    </div>
+  );
+}
+
+function DayLine({ text }: { text: string }) {
+  return (
+    <p className="flex items-center gap-3 text-caption text-muted" role="separator" aria-label={text}>
+      <span className="h-px flex-1 bg-line" />
+      {text}
+      <span className="h-px flex-1 bg-line" />
+    </p>
+  );
+}
+
+/** How many messages have come since the reader left the end. */
+function useUnseen(runs: readonly Run[], following: boolean): number {
+  const last = useRef<string>(undefined);
+  // The last run that was seen at the end is a matter of what is on screen, not of state.
+  /* eslint-disable react-hooks/refs */
+  if (following) last.current = runs.at(-1)?.run_id;
+  const at = runs.findIndex((r) => r.run_id === last.current);
+  /* eslint-enable react-hooks/refs */
+  return at < 0 ? 0 : runs.length - 1 - at;
+}
+
+function step(root: HTMLElement | null, by: 1 | -1) {
+  if (!root) return;
+  const all = [...root.querySelectorAll<HTMLElement>('article[tabindex]')];
+  const at = all.findIndex((el) => el.contains(document.activeElement));
+  const next = at < 0 ? (by < 0 ? all.at(-1) : all[0]) : all[at + by];
+  next?.focus();
+  next?.scrollIntoView({ block: 'nearest' });
+}

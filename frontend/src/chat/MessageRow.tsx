@@ -1,0 +1,183 @@
+import { CircleSlash, Pencil, RefreshCw, RotateCcw, ThumbsDown, ThumbsUp, TriangleAlert } from 'lucide-react';
+import { memo, type ReactNode } from 'react';
+
+import { isOver } from '../core/path';
+import { useActions } from '../core/react';
+import type { LiveDraft } from '../core/state';
+import { clock } from '../i18n/format';
+import { t } from '../i18n/t';
+import { Markdown } from '../markdown/Markdown';
+import type { Run } from '../protocol/types';
+import { ToolCalls } from '../tools/ToolCalls';
+import { Button, IconButton } from '../ui/Button';
+import { CopyButton } from '../ui/CopyButton';
+import { cx } from '../ui/cx';
+import { Time } from '../ui/Time';
+import { failureOf, partsOf, receiptOf, textOf } from './answer';
+import { BranchSwitch } from './BranchSwitch';
+import { Bubble } from './UserMessage';
+import { Working } from './Working';
+
+interface Props {
+  run: Run;
+  draft: LiveDraft | undefined;
+  connected: boolean;
+  stopping: boolean;
+  /** Which of the versions of this message it is, counted from 0. */
+  version: number;
+  versions: number;
+  /** Whether the answer could be asked for again, that is no run is going on. */
+  idle: boolean;
+  onVersion: (run: Run, index: number) => void;
+  onEdit: (run: Run) => void;
+  onTask: (id: number) => void;
+}
+
+/** A message and its answer. Drawn again only if one of them has changed. */
+export const MessageRow = memo(function MessageRow(props: Props) {
+  const { run, draft, connected, stopping, version, versions, idle, onVersion, onEdit, onTask } = props;
+  const actions = useActions();
+  const over = isOver(run.status);
+  const parts = partsOf(run, draft);
+  const growing = parts.at(-1)?.kind === 'text' && !over && draft !== undefined;
+  const text = textOf(run);
+  const at = new Date(run.message.time);
+  const callsOpen = (run.calls ?? []).some((call) => call.status === 'running');
+  const waiting = !over && run.status !== 'queued' && !growing && !(callsOpen && !stopping);
+
+  return (
+    <div className="space-y-3">
+      <article
+        tabIndex={-1}
+        data-message={run.message.message_id}
+        aria-labelledby={`m-${run.run_id}`}
+        className="rounded-sm outline-offset-4"
+      >
+        <h2 id={`m-${run.run_id}`} className="sr-only">
+          {t.chat.yourMessage(Number.isNaN(at.getTime()) ? '' : clock(at))}
+        </h2>
+        <Bubble text={run.message.text} />
+        <Bar end>
+          {versions > 1 && <BranchSwitch index={version} count={versions} onGo={(i) => onVersion(run, i)} />}
+          <span className="reveal inline-flex items-center">
+            <Time at={run.message.time} className="px-1.5 text-caption tabular text-muted" />
+            <IconButton label={t.chat.editMessage} onClick={() => onEdit(run)}>
+              <Pencil size={16} aria-hidden />
+            </IconButton>
+            <CopyButton label={t.chat.copyMessage} text={() => run.message.text} />
+          </span>
+        </Bar>
+      </article>
+      {run.status !== 'queued' && (
+        <article
+          tabIndex={-1}
+          data-run={run.run_id}
+          data-status={run.status}
+          aria-labelledby={`a-${run.run_id}`}
+          aria-busy={!over}
+          className="rounded-sm outline-offset-4"
+        >
+          <h2 id={`a-${run.run_id}`} className="sr-only">
+            {t.chat.answer}
+          </h2>
+          <div className="space-y-2.5">
+            {parts.map((part) =>
+              part.kind === 'text' ? (
+                <Markdown key={part.key} text={part.text} growing={part.growing} />
+              ) : (
+                <ToolCalls key={part.key} calls={part.calls} connected={connected} onTask={onTask} />
+              ),
+            )}
+            {waiting && <Working run={run} stopping={stopping} />}
+            {run.status === 'cancelled' && (
+              <p className="flex items-start gap-2 text-meta text-muted">
+                <CircleSlash size={16} aria-hidden className="mt-0.5 shrink-0" />
+                <span>{receiptOf(run)}</span>
+              </p>
+            )}
+            {run.status === 'failed' && (
+              <Failure run={run} onAgain={idle ? () => actions.regenerate(run.run_id) : undefined} />
+            )}
+          </div>
+          {over && (
+            <Bar>
+              {text !== '' && <CopyButton label={t.chat.copyAnswer} text={() => text} />}
+              {idle && (
+                <IconButton label={t.chat.regenerate} onClick={() => actions.regenerate(run.run_id)}>
+                  <RefreshCw size={16} aria-hidden />
+                </IconButton>
+              )}
+              {run.status === 'completed' && <Rate run={run} />}
+              {run.ended_at !== undefined && (
+                <Time at={run.ended_at} className="reveal px-1.5 text-caption tabular text-muted" />
+              )}
+            </Bar>
+          )}
+        </article>
+      )}
+    </div>
+  );
+});
+
+/** The small controls below a message. */
+function Bar({ end = false, children }: { end?: boolean; children: ReactNode }) {
+  return (
+    <div className={cx('no-print mt-0.5 flex min-h-8 items-center', end ? 'justify-end' : '-ms-2 justify-start')}>
+      {children}
+    </div>
+  );
+}
+
+function Rate({ run }: { run: Run }) {
+  const actions = useActions();
+  const rating = run.rating?.rating;
+  const rate = (to: 'up' | 'down') => void actions.rate(run.run_id, rating === to ? 'none' : to);
+  return (
+    <>
+      <IconButton
+        label={t.chat.good}
+        aria-pressed={rating === 'up'}
+        className="aria-pressed:text-accent"
+        onClick={() => rate('up')}
+      >
+        <ThumbsUp size={16} aria-hidden />
+      </IconButton>
+      <IconButton
+        label={t.chat.bad}
+        aria-pressed={rating === 'down'}
+        className="aria-pressed:text-accent"
+        onClick={() => rate('down')}
+      >
+        <ThumbsDown size={16} aria-hidden />
+      </IconButton>
+    </>
+  );
+}
+
+/** Why there is no answer, what was kept, and what to do. */
+function Failure({ run, onAgain }: { run: Run; onAgain: (() => void) | undefined }) {
+  const ran = (run.calls ?? []).some((call) => call.status === 'done');
+  const kept = ran ? t.chat.toolsKept : textOf(run) === '' ? t.chat.messageSaved : t.chat.textKept;
+  const code = run.error?.code ?? '';
+  return (
+    <div className="rounded-sm border-s-2 border-danger bg-danger-soft p-3 text-control">
+      <p className="flex items-start gap-2 font-medium">
+        <TriangleAlert size={16} aria-hidden className="mt-0.5 shrink-0 text-danger" />
+        <span className="min-w-0 break-words">{failureOf(run)}</span>
+      </p>
+      <p className="ps-6 text-meta text-muted">{kept}</p>
+      <div className="mt-1.5 flex flex-wrap items-center gap-2 ps-6">
+        {onAgain && (
+          <Button onClick={onAgain}>
+            <RotateCcw size={16} aria-hidden />
+            {t.common.tryAgain}
+          </Button>
+        )}
+        <span className="flex items-center gap-1 font-mono text-caption text-muted">
+          {code} {run.run_id.slice(-8)}
+          <CopyButton label={t.common.copyReference} text={() => `${code} ${run.run_id}`} />
+        </span>
+      </div>
+    </div>
+  );
+}

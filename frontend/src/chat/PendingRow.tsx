@@ -1,0 +1,44 @@
+import { CircleAlert } from 'lucide-react';
+
+import { useActions } from '../core/react';
+import type { OutboxItem } from '../core/state';
+import { t } from '../i18n/t';
+import { Button } from '../ui/Button';
+import { Bubble } from './UserMessage';
+
+interface Props {
+  item: OutboxItem;
+  onEdit: (item: OutboxItem) => void;
+}
+
+/** A message that the server does not have yet. */
+export function PendingRow({ item, onEdit }: Props) {
+  const actions = useActions();
+  if (item.status !== 'failed') {
+    return (
+      <article data-message={item.id} aria-label={t.chat.you}>
+        <Bubble text={item.text} />
+        <p className="late mt-1 min-h-7 pe-1 text-end text-caption text-muted">
+          {item.status === 'waiting' ? t.chat.waiting : t.chat.sending}
+        </p>
+      </article>
+    );
+  }
+  return (
+    <article data-message={item.id} aria-label={t.chat.you}>
+      <Bubble text={item.text} />
+      <div role="alert" className="mt-1 flex flex-wrap items-center justify-end gap-x-2 gap-y-1 text-meta text-danger">
+        <CircleAlert size={16} aria-hidden className="shrink-0" />
+        <span>
+          {t.chat.notSent}
+          {item.error ? `: ${item.error.message}` : ''}
+        </span>
+        <span className="flex gap-1">
+          <Button onClick={() => actions.retry(item.id)}>{t.common.retry}</Button>
+          <Button onClick={() => onEdit(item)}>{t.common.edit}</Button>
+          <Button onClick={() => actions.discard(item.id)}>{t.common.discard}</Button>
+        </span>
+      </div>
+    </article>
+  );
+}

@@ -1,0 +1,63 @@
+import { isOver } from '../core/path';
+import type { LiveDraft } from '../core/state';
+import { t } from '../i18n/t';
+import type { Call, Run } from '../protocol/types';
+import { and } from '../i18n/format';
+import { callName } from '../tools/summaries';
+
+/** A piece of an answer in the order in which it came: words, or the calls of a step. */
+export type Part =
+  | { readonly kind: 'text'; readonly key: string; readonly text: string; readonly growing: boolean }
+  | { readonly kind: 'calls'; readonly key: string; readonly calls: readonly Call[] };
+
+/** The parts of an answer, what is being written included. */
+export function partsOf(run: Run, draft: LiveDraft | undefined): Part[] {
+  const parts: Part[] = [];
+  const steps = run.steps ?? [];
+  const calls = new Map((run.calls ?? []).map((call) => [call.call_id, call]));
+  for (const step of steps) {
+    if (step.text.trim() !== '') {
+      parts.push({ kind: 'text', key: `${step.step}`, text: step.text, growing: false });
+    }
+    const own = (step.calls ?? []).flatMap((id) => calls.get(id) ?? []);
+    for (const call of own) calls.delete(call.call_id);
+    if (own.length > 0) parts.push({ kind: 'calls', key: `${step.step}.calls`, calls: own });
+  }
+  // A call whose step is not here yet is shown all the same.
+  if (calls.size > 0) parts.push({ kind: 'calls', key: 'more', calls: [...calls.values()] });
+  if (draft && draft.text.trim() !== '' && !isOver(run.status) && !steps.some((s) => s.step === draft.step)) {
+    // The key is that of the step's text, so that it stays the same element when it is done.
+    parts.push({ kind: 'text', key: `${draft.step}`, text: draft.text, growing: true });
+  }
+  return parts;
+}
+
+/** What an answer says, as markdown. */
+export function textOf(run: Run): string {
+  return (run.steps ?? [])
+    .map((s) => s.text.trim())
+    .filter((s) => s !== '')
+    .join('\n\n');
+}
+
+/** How a stopped run ended: "Stopped. add_task “Milk” did not run." */
+export function receiptOf(run: Run): string {
+  const byId = new Map((run.calls ?? []).map((call) => [call.call_id, call]));
+  const notRun = (run.receipt?.not_run ?? []).map((id) => {
+    const call = byId.get(id);
+    return call ? callName(call) : id;
+  });
+  const early = run.status === 'cancelled' && run.started_at === undefined;
+  const head = run.stop?.why === 'deadline' ? t.chat.outOfTime : early ? t.chat.stoppedEarly : t.chat.stopped;
+  const rest = notRun.length > 0 ? ` ${t.chat.didNotRun(and(notRun), notRun.length)}` : '';
+  const kept = (run.receipt?.ran ?? []).length > 0 ? ` ${t.chat.alreadyDone}` : '';
+  return head + rest + kept;
+}
+
+/** Why a run failed, for people. */
+export function failureOf(run: Run): string {
+  const code = run.error?.code ?? '';
+  const message = run.error?.message ?? '';
+  if (message !== '') return message;
+  return Object.hasOwn(t.chat.failures, code) ? (t.chat.failures[code] ?? t.chat.failed) : t.chat.failed;
+}

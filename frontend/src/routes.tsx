@@ -1,0 +1,284 @@
+import { ListTodo, Menu as MenuIcon, PanelLeftOpen, PanelRightOpen, SquarePen } from 'lucide-react';
+import { useCallback, useEffect, useRef, useState } from 'react';
+import { useLocation, useRoute, useSearch } from 'wouter';
+
+import { Account } from './auth/Account';
+import { ChatHeader } from './chat/ChatHeader';
+import { ChatInterface, type ChatHandle } from './chat/ChatInterface';
+import { activeRun } from './core/path';
+import { shallow, useActions, useStore, useStoreObject } from './core/react';
+import { hasUnsent } from './core/selectors';
+import { number } from './i18n/format';
+import { t } from './i18n/t';
+import { Sidebar } from './sidebar/Sidebar';
+import { TaskPanel } from './tasks/TaskPanel';
+import { ConnectionBanner, VersionBanner } from './ui/Banner';
+import { IconButton } from './ui/Button';
+import { Dialog } from './ui/Dialog';
+import { ErrorBoundary } from './ui/ErrorBoundary';
+import { NotFound } from './ui/NotFound';
+import { loadChoice, saveChoice } from './ui/prefs';
+import { Shortcuts } from './ui/Shortcuts';
+import { medium, useMedia, wide } from './ui/useMedia';
+
+/** The address of a conversation, and of one of its branches. */
+export function conversationPath(id: string | undefined, tip?: string): string {
+  if (id === undefined) return '/';
+  const path = `/c/${encodeURIComponent(id)}`;
+  return tip === undefined ? path : `${path}?b=${encodeURIComponent(tip)}`;
+}
+
+type Layout = 'wide' | 'medium' | 'narrow';
+
+function useLayout(): Layout {
+  const isWide = useMedia(wide);
+  const isMedium = useMedia(medium);
+  return isWide ? 'wide' : isMedium ? 'medium' : 'narrow';
+}
+
+/** A panel that is a column where there is room and lies over the page where not. */
+function usePanel(name: string, beside: boolean) {
+  const [column, setColumn] = useState(() => loadChoice(name) !== 'hidden');
+  const [sheet, setSheet] = useState(false);
+  const set = useCallback(
+    (open: boolean) => {
+      if (!beside) {
+        setSheet(open);
+        return;
+      }
+      setColumn(open);
+      saveChoice(name, open ? 'shown' : 'hidden');
+    },
+    [beside, name],
+  );
+  return { open: beside ? column : sheet, set };
+}
+
+/** The page of somebody who is signed in: conversations, chat, tasks. */
+export function Shell() {
+  const store = useStoreObject();
+  const actions = useActions();
+  const [location, navigate] = useLocation();
+  const [isConversation, params] = useRoute('/c/:id');
+  const tip = new URLSearchParams(useSearch()).get('b') ?? undefined;
+  const id = isConversation ? params.id : undefined;
+  const known = isConversation || location === '/';
+
+  const layout = useLayout();
+  const narrow = layout === 'narrow';
+  const sidebar = usePanel('sidebar', !narrow);
+  const tasks = usePanel('tasks', layout === 'wide');
+  const [shortcuts, setShortcuts] = useState(false);
+  const chat = useRef<ChatHandle>(null);
+  const search = useRef<HTMLInputElement>(null);
+
+  const missing = useStore((s) => s.open?.status === 'not-found');
+  const taskCount = useStore((s) => {
+    let n = 0;
+    for (const task of Object.values(s.tasks.byId)) if (!task.deleted && task.status === 'open') n++;
+    return n;
+  });
+
+  useEffect(() => actions.openConversation(id), [actions, id]);
+  useEffect(() => store.onConversation((created) => navigate(conversationPath(created))), [store, navigate]);
+
+  const setSidebar = sidebar.set;
+  const setTasks = tasks.set;
+  const go = useCallback(
+    (to: string | undefined) => {
+      navigate(conversationPath(to));
+      if (narrow) setSidebar(false);
+      if (to === undefined) chat.current?.focus();
+    },
+    [navigate, narrow, setSidebar],
+  );
+  const onTip = useCallback(
+    (runId: string | undefined) => navigate(conversationPath(id, runId), { replace: true }),
+    [navigate, id],
+  );
+  const showTask = useCallback(
+    (taskId: number) => {
+      setTasks(true);
+      // The panel may have to open first.
+      requestAnimationFrame(() =>
+        requestAnimationFrame(() => {
+          const row = document.getElementById(`task-${taskId}`);
+          row?.scrollIntoView({ block: 'center' });
+          row?.focus({ preventScroll: true });
+        }),
+      );
+    },
+    [setTasks],
+  );
+
+  useEffect(() => {
+    const key = (e: KeyboardEvent) => {
+      if (e.isComposing) return;
+      const mod = e.ctrlKey || e.metaKey;
+      const name = e.key.toLowerCase();
+      if (mod && !e.shiftKey && !e.altKey && name === 'k') {
+        setSidebar(true);
+        requestAnimationFrame(() => search.current?.focus());
+      } else if (mod && e.shiftKey && name === 'o') go(undefined);
+      else if (mod && !e.shiftKey && name === '.') setTasks(!tasks.open);
+      else if (mod && name === '/') setShortcuts(true);
+      else if (e.altKey && !mod && (e.key === 'ArrowUp' || e.key === 'ArrowDown')) {
+        chat.current?.step(e.key === 'ArrowUp' ? -1 : 1);
+      } else return;
+      e.preventDefault();
+    };
+    document.addEventListener('keydown', key);
+    return () => document.removeEventListener('keydown', key);
+  }, [go, setSidebar, setTasks, tasks.open]);
+
+  const side = (
+    <ErrorBoundary text={t.crash.panel}>
+      <Sidebar currentId={id} onOpen={go} onClose={() => sidebar.set(false)} sheet={narrow} searchRef={search}>
+        <Account onShortcuts={() => setShortcuts(true)} />
+      </Sidebar>
+    </ErrorBoundary>
+  );
+  const panel = (
+    <ErrorBoundary text={t.crash.panel}>
+      <TaskPanel
+        onClose={() => tasks.set(false)}
+        sheet={layout !== 'wide'}
+        onOpenConversation={(to) => {
+          go(to);
+          if (layout !== 'wide') tasks.set(false);
+        }}
+      />
+    </ErrorBoundary>
+  );
+
+  return (
+    <div className="app flex h-dvh pl-[env(safe-area-inset-left)] pr-[env(safe-area-inset-right)]">
+      <SkipLink to="composer">{t.app.skipToComposer}</SkipLink>
+      <SkipLink to="messages">{t.app.skipToMessages}</SkipLink>
+      {layout === 'wide' && tasks.open && <SkipLink to="tasks">{t.app.skipToTasks}</SkipLink>}
+      {narrow ? (
+        <Dialog place="start" label={t.sidebar.label} open={sidebar.open} onClose={() => sidebar.set(false)}>
+          {side}
+        </Dialog>
+      ) : (
+        sidebar.open && (
+          <div className="no-print flex w-66 shrink-0 flex-col border-e border-line bg-surface">{side}</div>
+        )
+      )}
+      <main className="flex min-w-0 flex-1 flex-col">
+        <ChatHeader
+          onRemoved={() => go(undefined)}
+          start={
+            !sidebar.open || narrow ? (
+              <>
+                <IconButton label={narrow ? t.sidebar.open : t.sidebar.expand} onClick={() => sidebar.set(true)}>
+                  {narrow ? (
+                    <MenuIcon size={20} aria-hidden />
+                  ) : (
+                    <PanelLeftOpen size={16} aria-hidden className="rtl:-scale-x-100" />
+                  )}
+                </IconButton>
+                {!narrow && (
+                  <IconButton label={t.sidebar.newChat} onClick={() => go(undefined)}>
+                    <SquarePen size={16} aria-hidden />
+                  </IconButton>
+                )}
+              </>
+            ) : undefined
+          }
+          end={
+            <>
+              {narrow && id !== undefined && (
+                <IconButton label={t.sidebar.newChat} onClick={() => go(undefined)}>
+                  <SquarePen size={20} aria-hidden />
+                </IconButton>
+              )}
+              {(layout !== 'wide' || !tasks.open) && (
+                <button
+                  type="button"
+                  aria-label={t.tasks.open}
+                  title={t.tasks.open}
+                  onClick={() => tasks.set(true)}
+                  className="flex target-row items-center gap-2 rounded-sm px-2.5 text-control hover:bg-raised"
+                >
+                  {layout === 'wide' ? (
+                    <PanelRightOpen size={16} aria-hidden className="text-muted rtl:-scale-x-100" />
+                  ) : (
+                    <ListTodo size={narrow ? 20 : 16} aria-hidden className="text-muted" />
+                  )}
+                  {t.tasks.label}
+                  <span className="pill rounded-full bg-raised px-1.5 text-meta tabular text-muted">
+                    {number(taskCount)}
+                  </span>
+                </button>
+              )}
+            </>
+          }
+        />
+        <Banners />
+        <ErrorBoundary text={t.crash.panel} resetKey={id}>
+          {missing || !known ? (
+            <NotFound text={known ? t.notFound.conversation : t.notFound.page} onBack={() => go(undefined)} />
+          ) : (
+            <ChatInterface ref={chat} tip={tip} onTip={onTip} onTask={showTask} />
+          )}
+        </ErrorBoundary>
+      </main>
+      {layout === 'wide' ? (
+        tasks.open && (
+          <aside
+            aria-label={t.tasks.label}
+            className="no-print flex w-80 shrink-0 flex-col border-s border-line bg-surface"
+          >
+            {panel}
+          </aside>
+        )
+      ) : (
+        <Dialog
+          place={narrow ? 'bottom' : 'end'}
+          label={t.tasks.label}
+          open={tasks.open}
+          onClose={() => tasks.set(false)}
+        >
+          {panel}
+        </Dialog>
+      )}
+      <Shortcuts open={shortcuts} onClose={() => setShortcuts(false)} />
+    </div>
+  );
+}
+
+function SkipLink({ to, children }: { to: string; children: string }) {
+  return (
+    <a
+      href={`#${to}`}
+      className="no-print skip-link rounded-sm bg-accent px-3 py-2 text-control font-medium text-on-accent"
+      onClick={(e) => {
+        e.preventDefault();
+        document.getElementById(to)?.focus();
+      }}
+    >
+      {children}
+    </a>
+  );
+}
+
+function Banners() {
+  const { online, retryAt, waiting, newVersion } = useStore(
+    (s) => ({
+      online: s.connection.status === 'online',
+      retryAt: s.connection.retryAt,
+      waiting: hasUnsent(s) ? s.outbox.filter((i) => i.runId === undefined).length : 0,
+      // Never in the middle of an answer.
+      newVersion: s.newVersion !== undefined && !(s.open && activeRun(s.open.state)),
+    }),
+    shallow,
+  );
+  const actions = useActions();
+  return (
+    <>
+      <ConnectionBanner online={online} retryAt={retryAt} waiting={waiting} onRetry={actions.reconnectNow} />
+      {newVersion && <VersionBanner onReload={() => location.reload()} />}
+    </>
+  );
+}

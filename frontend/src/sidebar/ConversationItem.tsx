@@ -1,0 +1,143 @@
+import { Ellipsis, LoaderCircle, Pencil, Pin, PinOff, Trash2 } from 'lucide-react';
+import { memo, useState } from 'react';
+
+import { useActions } from '../core/react';
+import { isUnread } from '../core/selectors';
+import { t } from '../i18n/t';
+import type { Summary } from '../protocol/types';
+import { cx } from '../ui/cx';
+import { Menu, MenuItem, MenuLine } from '../ui/Menu';
+import { TitleField } from '../ui/TitleField';
+
+interface Props {
+  item: Summary;
+  current: boolean;
+  query: string;
+  onOpen: (id: string) => void;
+  onRemoved: (id: string) => void;
+}
+
+export const ConversationItem = memo(function ConversationItem({ item, current, query, onOpen, onRemoved }: Props) {
+  const actions = useActions();
+  const [renaming, setRenaming] = useState(false);
+  const id = item.conversation_id;
+  const title = item.title === '' ? t.sidebar.untitled : item.title;
+  const busy = item.status === 'in_progress' || item.status === 'queued' || item.status === 'cancelling';
+  const unread = !current && !busy && isUnread(item);
+  const hit = query === '' ? undefined : excerpt(item.last_text ?? '', query);
+
+  if (renaming) {
+    return (
+      <li>
+        <TitleField
+          title={item.title}
+          onDone={(next) => {
+            setRenaming(false);
+            if (next !== undefined && next !== item.title) void actions.rename(id, next);
+          }}
+        />
+      </li>
+    );
+  }
+
+  return (
+    <li className="group relative">
+      <a
+        href={`/c/${id}`}
+        aria-current={current ? 'page' : undefined}
+        onClick={(e) => {
+          if (e.metaKey || e.ctrlKey || e.shiftKey || e.button !== 0) return;
+          e.preventDefault();
+          onOpen(id);
+        }}
+        className={cx(
+          'flex target-row items-center gap-2 rounded-sm py-1.5 ps-3 pe-10 text-control',
+          current ? 'selected bg-accent-soft' : 'hover:bg-raised',
+          unread && 'font-semibold',
+        )}
+      >
+        <span className="min-w-0 flex-1">
+          <span dir="auto" className="block truncate">
+            <Marked text={title} query={query} />
+          </span>
+          {hit !== undefined && (
+            <span dir="auto" className="block truncate text-meta font-normal text-muted">
+              <Marked text={hit} query={query} />
+            </span>
+          )}
+        </span>
+        {busy && (
+          <span className="shrink-0 text-muted" title={t.sidebar.replying}>
+            <LoaderCircle size={14} aria-hidden className="spin" />
+            <span className="sr-only">, {t.sidebar.replying}</span>
+          </span>
+        )}
+        {unread && (
+          <span className="shrink-0" title={t.sidebar.unread}>
+            <span aria-hidden="true" className="block size-2 rounded-full bg-accent" />
+            <span className="sr-only">, {t.sidebar.unread}</span>
+          </span>
+        )}
+      </a>
+      <span className="reveal absolute end-1 top-1/2 -translate-y-1/2">
+        <Menu label={t.sidebar.menu(title)} trigger={<Ellipsis size={16} aria-hidden />}>
+          {(close) => (
+            <>
+              <MenuItem
+                icon={<Pencil size={16} />}
+                onSelect={() => {
+                  close(false);
+                  setRenaming(true);
+                }}
+              >
+                {t.sidebar.rename}
+              </MenuItem>
+              <MenuItem
+                icon={item.pinned === true ? <PinOff size={16} /> : <Pin size={16} />}
+                onSelect={() => {
+                  close();
+                  void actions.pin(id, item.pinned !== true);
+                }}
+              >
+                {item.pinned === true ? t.sidebar.unpin : t.sidebar.pin}
+              </MenuItem>
+              <MenuLine />
+              <MenuItem
+                danger
+                icon={<Trash2 size={16} />}
+                onSelect={() => {
+                  close(false);
+                  onRemoved(id);
+                  void actions.remove(id);
+                }}
+              >
+                {t.sidebar.delete}
+              </MenuItem>
+            </>
+          )}
+        </Menu>
+      </span>
+    </li>
+  );
+});
+
+/** Text with the words that were searched for standing out. */
+function Marked({ text, query }: { text: string; query: string }) {
+  const at = query === '' ? -1 : text.toLowerCase().indexOf(query.toLowerCase());
+  if (at < 0) return text;
+  return (
+    <>
+      {text.slice(0, at)}
+      <mark className="rounded-[2px] bg-warn-soft text-warn">{text.slice(at, at + query.length)}</mark>
+      {text.slice(at + query.length)}
+    </>
+  );
+}
+
+/** The part of a text around what was searched for; undefined where it is not in it. */
+function excerpt(text: string, query: string): string | undefined {
+  const at = text.toLowerCase().indexOf(query.toLowerCase());
+  if (at < 0) return undefined;
+  const from = Math.max(0, at - 20);
+  return `${from > 0 ? '…' : ''}${text.slice(from, at + query.length + 60)}`;
+}

@@ -1,0 +1,197 @@
+import {
+  Ban,
+  Check,
+  ChevronRight,
+  CircleDashed,
+  CircleHelp,
+  CircleSlash,
+  LoaderCircle,
+  TriangleAlert,
+  Undo2,
+} from 'lucide-react';
+import { memo, useId, useState, type ReactNode } from 'react';
+
+import { useActions, useStore } from '../core/react';
+import { duration } from '../i18n/format';
+import { t } from '../i18n/t';
+import type { Call } from '../protocol/types';
+import { Button } from '../ui/Button';
+import { CopyButton } from '../ui/CopyButton';
+import { cx } from '../ui/cx';
+import { useNow } from '../ui/useNow';
+import { doneSummary, failedSummary, plannedSummary, pretty, type Summary } from './summaries';
+
+export type CardState = 'waiting' | 'asking' | 'running' | 'done' | 'failed' | 'denied' | 'stopped' | 'unknown';
+
+/** While the page is not connected, it does not know how far an open call has come. */
+export function cardState(call: Call, connected: boolean): CardState {
+  const open = call.status === 'waiting' || call.status === 'running' || call.status === 'asking';
+  return open && !connected ? 'unknown' : call.status;
+}
+
+const icons: Readonly<Record<CardState, ReactNode>> = {
+  waiting: <CircleDashed size={16} className="text-muted" />,
+  asking: <CircleHelp size={16} className="text-warn" />,
+  running: <LoaderCircle size={16} className="spin text-accent" />,
+  done: <Check size={16} className="text-ok" />,
+  failed: <TriangleAlert size={16} className="text-danger" />,
+  denied: <Ban size={16} className="text-muted" />,
+  stopped: <CircleSlash size={16} className="text-muted" />,
+  unknown: <CircleHelp size={16} className="text-muted" />,
+};
+
+function words(call: Call, state: CardState): Summary {
+  switch (state) {
+    case 'done':
+      return doneSummary(call);
+    case 'failed':
+      return { text: `${failedSummary(call)}: ${call.error?.message ?? t.tools.noReason}` };
+    default:
+      return { text: plannedSummary(call) };
+  }
+}
+
+interface Props {
+  call: Call;
+  connected: boolean;
+  onTask?: ((id: number) => void) | undefined;
+}
+
+/** One quiet row per tool call; failures say why without being opened. */
+export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask }: Props) {
+  const [open, setOpen] = useState(false);
+  const details = useId();
+  const state = cardState(call, connected);
+  const { text, taskId, undo } = words(call, state);
+  const note = state === 'done' || state === 'failed' ? undefined : t.tools[state];
+
+  return (
+    <div
+      className={cx(
+        'rounded-sm border-s-2 text-meta',
+        state === 'failed'
+          ? 'border-danger bg-danger-soft'
+          : state === 'asking'
+            ? 'border-warn bg-warn-soft'
+            : 'border-transparent',
+      )}
+      data-call={call.call_id}
+      data-state={state}
+    >
+      <div className="flex items-start">
+        <button
+          type="button"
+          aria-expanded={open}
+          aria-controls={open ? details : undefined}
+          onClick={() => setOpen(!open)}
+          className="group flex target-row min-w-0 flex-1 items-center gap-2 rounded-sm py-1 ps-1.5 pe-1 text-start hover:bg-raised"
+        >
+          <span className="shrink-0" aria-hidden="true">
+            {icons[state]}
+          </span>
+          <span
+            className={cx(
+              'min-w-0 break-words',
+              state === 'failed' ? 'text-text' : state === 'done' ? 'text-text' : 'text-muted',
+            )}
+            dir="auto"
+          >
+            {text}
+          </span>
+          {note !== undefined && <span className="shrink-0 text-muted">· {note}</span>}
+          {/* Colour and icon say it to the eye; this says it to everybody. */}
+          {state === 'done' && <span className="sr-only">, {t.markdown.done}</span>}
+          <span className="ms-auto flex shrink-0 items-center gap-1.5 ps-2 tabular text-muted">
+            {state === 'running' && call.called_at !== undefined ? (
+              <Elapsed since={call.called_at} />
+            ) : (
+              call.duration_ms !== undefined && <span>{duration(call.duration_ms)}</span>
+            )}
+            <ChevronRight
+              size={16}
+              aria-hidden
+              className={cx(
+                'transition-transform rtl:-scale-x-100',
+                open ? 'rotate-90' : 'opacity-60 group-hover:opacity-100',
+              )}
+            />
+          </span>
+        </button>
+        {taskId !== undefined && (
+          <button
+            type="button"
+            disabled={!onTask}
+            onClick={() => onTask?.(taskId)}
+            aria-label={t.tools.showTask(taskId)}
+            title={t.tools.showTask(taskId)}
+            className="inline-flex target shrink-0 items-center justify-center rounded-sm px-1.5 tabular text-muted underline-offset-2 enabled:hover:bg-raised enabled:hover:text-accent enabled:hover:underline"
+          >
+            #{taskId}
+          </button>
+        )}
+        {undo === true && taskId !== undefined && <UndoDelete taskId={taskId} />}
+      </div>
+      {open && (
+        <div id={details} className="space-y-2 ps-7.5 pe-1 pt-1 pb-2">
+          <Json label={t.tools.arguments} copy={t.tools.copyArguments} value={call.arguments} />
+          {call.result !== undefined && <Json label={t.tools.result} copy={t.tools.copyResult} value={call.result} />}
+          {call.error && <Json label={t.tools.error} copy={t.tools.copyResult} value={call.error} />}
+          {call.truncated === true && <p className="text-muted">{t.tools.truncated}</p>}
+          {call.late === true && <p className="text-muted">{t.tools.late}</p>}
+          <p className="font-mono text-caption text-muted">
+            {call.server === undefined ? call.name : `${call.server} · ${call.name}`} · {call.call_id}
+          </p>
+        </div>
+      )}
+    </div>
+  );
+});
+
+function Elapsed({ since }: { since: string }) {
+  const now = useNow(100);
+  const ms = now - Date.parse(since);
+  // Below half a second a number would only flicker.
+  return ms < 500 || Number.isNaN(ms) ? null : <span>{duration(Math.max(1000, ms))}</span>;
+}
+
+function Json({ label, copy, value }: { label: string; copy: string; value: unknown }) {
+  const text = pretty(value);
+  return (
+    <div className="overflow-hidden rounded-sm border border-line bg-bg">
+      <div className="flex items-center justify-between ps-2.5 text-caption text-muted">
+        {label}
+        <CopyButton label={copy} text={() => text} />
+      </div>
+      <pre
+        dir="ltr"
+        tabIndex={0}
+        aria-label={label}
+        className="max-h-80 overflow-auto border-t border-line px-2.5 py-2 text-left font-mono text-caption break-words whitespace-pre-wrap focus-visible:-outline-offset-2"
+      >
+        {text}
+      </pre>
+    </div>
+  );
+}
+
+/** Brings a deleted task back, as long as the page knows that it is still deleted. */
+function UndoDelete({ taskId }: { taskId: number }) {
+  const actions = useActions();
+  const deleted = useStore((s) => s.tasks.byId[taskId]?.deleted === true);
+  const [busy, setBusy] = useState(false);
+  if (!deleted) return null;
+
+  async function restore() {
+    setBusy(true);
+    const outcome = await actions.callTool('restore_task', { task_id: taskId });
+    setBusy(false);
+    if (!outcome.ok) actions.toast('error', outcome.error?.message ?? t.tools.noReason);
+  }
+
+  return (
+    <Button kind="quiet" disabled={busy} onClick={() => void restore()} className="px-2 text-meta">
+      <Undo2 size={16} aria-hidden />
+      {t.common.undo}
+    </Button>
+  );
+}

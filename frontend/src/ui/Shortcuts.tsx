@@ -1,0 +1,38 @@
+import { t } from '../i18n/t';
+import { Dialog } from './Dialog';
+
+const mac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? '');
+const mod = mac ? '⌘' : 'Ctrl';
+
+const rows: readonly (readonly [string, readonly string[]])[] = [
+  [t.keys.send, ['Enter']],
+  [t.keys.newline, ['Shift', 'Enter']],
+  [t.keys.stop, ['Esc']],
+  [t.keys.last, ['↑']],
+  [t.keys.messages, ['Alt', '↑ ↓']],
+  [t.keys.search, [mod, 'K']],
+  [t.keys.newChat, [mod, 'Shift', 'O']],
+  [t.keys.tasks, [mod, '.']],
+  [t.keys.shortcuts, [mod, '/']],
+];
+
+export function Shortcuts({ open, onClose }: { open: boolean; onClose: () => void }) {
+  return (
+    <Dialog open={open} onClose={onClose} label={t.keys.title} heading>
+      <dl className="overflow-y-auto px-4 py-2 text-control">
+        {rows.map(([name, keys]) => (
+          <div key={name} className="flex items-center justify-between gap-4 border-b border-line py-2 last:border-0">
+            <dt>{name}</dt>
+            <dd className="flex shrink-0 gap-1">
+              {keys.map((k) => (
+                <kbd key={k} className="rounded-sm border border-line bg-surface px-1.5 font-sans text-meta text-muted">
+                  {k}
+                </kbd>
+              ))}
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </Dialog>
+  );
+}
