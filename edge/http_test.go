@@ -5,16 +5,12 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
-	"slices"
 	"strings"
 	"testing"
-	"testing/fstest"
 	"time"
 
-	"github.com/go-chi/chi/v5"
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
-	"github.com/google/jsonschema-go/jsonschema"
 
 	"github.com/parleychat/parley/events"
 	"github.com/parleychat/parley/readmodel"
@@ -271,69 +267,6 @@ func TestCORS(t *testing.T) {
 	}
 }
 
-func TestPage(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	get := func(path string, headers ...string) reply { t.Helper(); return w.do("", "GET", path, "", headers...) }
-	page := get("/", "Accept", "text/html,*/*;q=0.8")
-	csp := page.header.Get("Content-Security-Policy")
-	for _, want := range []string{"default-src 'none'", "script-src 'self';", "frame-ancestors " + testOrigin, "require-trusted-types-for 'script'", "img-src 'self' data: blob:", "connect-src 'self' ws://localhost:5173"} {
-		if !strings.Contains(csp, want) {
-			t.Errorf("policy %q lacks %q", csp, want)
-		}
-	}
-	if page.status != 200 || page.header.Get("Cache-Control") != "no-cache" || !strings.Contains(string(page.body), `data-theme="system"`) {
-		t.Errorf("page: %d %v %s", page.status, page.header, page.body)
-	}
-	if r := get("/", "If-None-Match", `W/"x", `+page.header.Get("Etag")); r.status != 304 || len(r.body) != 0 {
-		t.Errorf("not modified: %d", r.status)
-	}
-	for cookie, want := range map[string]string{"theme=dark": `data-theme="dark"`, "theme=light": `data-theme="light"`, `theme="><script>`: `data-theme="system"`} {
-		r := get("/", "Cookie", cookie)
-		if !strings.Contains(string(r.body), want) || r.header.Get("Vary") != "Cookie" {
-			t.Errorf("%s: %s", cookie, r.body)
-		}
-		if changed := want != `data-theme="system"`; changed == (r.header.Get("Etag") == page.header.Get("Etag")) {
-			t.Errorf("%s: ETag %s", cookie, r.header.Get("Etag"))
-		}
-	}
-	for accept, want := range map[string]string{"gzip, deflate, br": "br", "gzip": "gzip", "br;q=0, gzip;q=0.5": "gzip", "identity": "", "*": "br"} {
-		r := get("/assets/app-1a2b.js", "Accept-Encoding", accept)
-		if r.status != 200 || r.header.Get("Content-Encoding") != want || r.header.Get("Vary") != "Accept-Encoding" ||
-			r.header.Get("Cache-Control") != "public, max-age=31536000, immutable" || r.header.Get("Content-Type") != "text/javascript; charset=utf-8" {
-			t.Errorf("%q: %d %v", accept, r.status, r.header)
-		}
-	}
-	for _, c := range []struct {
-		path, accept string
-		want         int
-	}{
-		{"/c/some-conversation", "text/html", 200},
-		{"/c/some-conversation", "application/json", 404},
-		{"/c/some-conversation", "*/*", 404},
-		{"/favicon.svg", "image/*", 200},
-		{"/favicon.ico", "text/html", 404},
-		{"/assets/gone-0000.js", "text/html", 404},
-		{"/assets/secret-file.exe", "*/*", 404},
-		{"/assets/app-1a2b.js.br", "*/*", 404},
-		{"/assets/..%2findex.html", "text/html", 404},
-		{"/index.html", "*/*", 404},
-	} {
-		if r := get(c.path, "Accept", c.accept); r.status != c.want {
-			t.Errorf("%s for %s: %d", c.path, c.accept, r.status)
-		}
-	}
-	if r := w.do("", "HEAD", "/", ""); r.status != 200 || len(r.body) != 0 || r.header.Get("Etag") != page.header.Get("Etag") {
-		t.Errorf("HEAD: %d", r.status)
-	}
-	if r := w.do("", "POST", "/c/x", "", "Accept", "text/html"); r.status != 404 {
-		t.Errorf("POST to a view: %d", r.status)
-	}
-	if _, err := newPage(fstest.MapFS{"index.html": {Data: []byte("<html>")}}, nil); err == nil {
-		t.Error("a page that has no place for the theme was taken")
-	}
-}
-
 func TestDevTokenAndConfig(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -462,77 +395,6 @@ func TestDrain(t *testing.T) {
 	reader.untilEnd(reader.conv.Tip().RunID)
 	if r := w2.do("ana", "GET", r.header.Get("Location"), ""); r.status != 200 || !strings.Contains(string(r.body), "You said: hold on") {
 		t.Errorf("location on another edge: %d %s", r.status, r.body)
-	}
-}
-
-func TestOpenAPIMatchesRoutes(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	var listed, routed []string
-	for _, o := range operations() {
-		listed = append(listed, o.method+" "+o.path)
-	}
-	err := chi.Walk(w.edge.router, func(method, route string, _ http.Handler, _ ...func(http.Handler) http.Handler) error {
-		if method != http.MethodHead && route != "/" && route != "/assets/*" {
-			routed = append(routed, method+" "+route)
-		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	slices.Sort(listed)
-	slices.Sort(routed)
-	if d := cmp.Diff(routed, listed); d != "" {
-		t.Errorf("the router and the document differ:\n%s", d)
-	}
-	r := w.do("", "GET", "/openapi.json", "")
-	var doc struct {
-		OpenAPI    string                    `json:"openapi"`
-		Paths      map[string]map[string]any `json:"paths"`
-		Components struct {
-			Schemas map[string]*jsonschema.Schema `json:"schemas"`
-		} `json:"components"`
-	}
-	r.decode(t, &doc)
-	if doc.OpenAPI != "3.1.0" || len(doc.Paths) != 18 {
-		t.Errorf("%d paths, version %q", len(doc.Paths), doc.OpenAPI)
-	}
-	// What the calls answer fits the schemas.
-	c, chat := w.ask("ana", `{"message":"tool x"}`)
-	for name, body := range map[string][]byte{
-		"ChatResponse":     chat.body,
-		"ErrorBody":        w.do("", "POST", "/api/ana/chat", `{"message":"x"}`).body,
-		"Summary":          w.do("ana", "PATCH", "/api/ana/conversations/"+string(c.ConversationID), `{"pinned":true}`).body,
-		"ConversationPage": w.do("ana", "GET", "/api/ana/conversations", "").body,
-		"Conversation":     w.do("ana", "GET", "/api/ana/conversations/"+string(c.ConversationID)+"/messages", "").body,
-		"EventsPage":       w.do("ana", "GET", "/api/ana/conversations/"+string(c.ConversationID)+"/events", "").body,
-		"RunState":         w.do("ana", "GET", "/api/ana/runs/"+string(c.RunID), "").body,
-		"TaskPage":         w.do("ana", "GET", "/api/ana/tasks", "").body,
-		"TaskHistoryPage":  w.do("ana", "GET", "/api/ana/tasks/1/history", "").body,
-		"CallResult":       w.do("ana", "POST", "/api/ana/tool_calls", `{"name":"add_task"}`).body,
-		"Config":           w.do("", "GET", "/api/config", "").body,
-		"Readiness":        w.do("", "GET", "/readyz", "").body,
-		"DevToken":         w.do("", "POST", "/api/dev/token", `{"user_id":"ana"}`).body,
-		"ChatRequest":      []byte(`{"message":"x"}`),
-		"PatchRequest":     []byte(`{"title":"x"}`),
-	} {
-		schema := doc.Components.Schemas[name]
-		if schema == nil {
-			t.Errorf("no schema %s", name)
-			continue
-		}
-		resolved, err := schema.Resolve(nil)
-		if err != nil {
-			t.Errorf("%s: %v", name, err)
-			continue
-		}
-		var v any
-		if err := json.Unmarshal(body, &v); err != nil {
-			t.Errorf("%s: %v", name, err)
-		} else if err := resolved.Validate(v); err != nil {
-			t.Errorf("%s: %s: %v", name, body, err)
-		}
 	}
 }
 

@@ -81,7 +81,7 @@ func newHub(o Options, m *metrics) (*hub, error) {
 		h.shards = append(h.shards, s)
 		h.wg.Go(func() { h.serve(s) })
 	}
-	h.status = h.nc.StatusChanged(nats.CONNECTED)
+	h.status = h.nc.StatusChanged(nats.CONNECTED, nats.RECONNECTING)
 	h.wg.Go(h.followConnection)
 	h.wg.Go(h.sweepForever)
 	return h, nil
@@ -137,23 +137,6 @@ func cutLast(subject string) (before, last string) {
 		return "", subject
 	}
 	return subject[:i], subject[i+1:]
-}
-
-// followConnection treats every reconnect as a gap: what was published
-// meanwhile has not reached us.
-func (h *hub) followConnection() {
-	for {
-		select {
-		case <-h.ctx.Done():
-			return
-		case _, ok := <-h.status:
-			if !ok {
-				return
-			}
-			h.logger.Info("nats connected again, reading every watched conversation")
-			h.each((*topic).recheck)
-		}
-	}
 }
 
 func (h *hub) sweepForever() {

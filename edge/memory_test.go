@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 
@@ -153,7 +154,7 @@ func (m *memory) ConversationOfMessage(_ context.Context, u events.UserID, messa
 
 func (m *memory) Tasks(_ context.Context, u events.UserID, _ readmodel.TasksQuery) (page readmodel.TaskPage, err error) {
 	return page, m.read(func() error {
-		page.Data = []readmodel.Task{{TaskID: 1, Title: "of " + string(u), Status: "open", TaskRev: 1}}
+		page.Data = []readmodel.Task{{TaskID: 1, Title: "of " + string(u), Status: "open", TaskRev: 1, UpdatedAt: time.Now()}}
 		page.TaskRev = 1
 		return nil
 	})

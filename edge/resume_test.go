@@ -212,6 +212,24 @@ func TestNATSReconnectIsAGap(t *testing.T) {
 	c.untilFrame("accepted", func(f serverFrame) bool { return f.Type == "accepted" && f.ID == m })
 }
 
+// What changed elsewhere while NATS was away is told as well, though nobody
+// watches it.
+func TestListAfterAGap(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	// Nothing but the look at the lists would tell a socket of this: it was
+	// committed before the socket came.
+	r := ref("ana", "elsewhere")
+	newScript(t, w, r).steps[0]()
+	w.ask("ana", `{"message":"and the memory has both"}`)
+	c := w.connect("ana")
+	w.server.Restart(t)
+	c.untilFrame("the other conversation", func(f serverFrame) bool {
+		return f.Type == "conversation" && f.ConversationID == r.Conversation() && f.Status == "in_progress"
+	})
+	c.untilFrame("a task", func(f serverFrame) bool { return f.Type == "task" && strings.Contains(string(f.Task), "of ana") })
+}
+
 // A live commit that is lost is found when the next one comes, and if none
 // comes, by looking.
 func TestLostCommitIsFound(t *testing.T) {

@@ -40,8 +40,8 @@ const (
 	pendingPerSocket = 64
 	badFrames        = 20 // after these a socket is closed
 
-	framesPerSecond = 50
-	frameBurst      = 200
+	framesPerSecond = 200
+	frameBurst      = 1000
 )
 
 // Close codes. 4401 and 4403 tell the client not to come back by itself.
