@@ -34,8 +34,9 @@ func (r *Rules) Due(s *events.Conversation) Due {
 		return due
 	}
 	timer := func(id string, at time.Time, cmd events.Command) {
+		// The inbox id is none that a client could make and use up before the timer does.
 		due.Timers = append(due.Timers, Timer{ID: id, At: at, Inbox: events.Inbox{
-			V: events.Version, ID: id, UserID: s.UserID, ConversationID: s.ConversationID, Time: at, Command: cmd,
+			V: events.Version, ID: id + ".timer", UserID: s.UserID, ConversationID: s.ConversationID, Time: at, Command: cmd,
 		}})
 	}
 	for _, c := range run.Calls {

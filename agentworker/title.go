@@ -40,7 +40,7 @@ func (w *Worker) title(ctx context.Context, e *conversation) {
 		return
 	}
 	h := &handler{w: w, entry: e, in: Input{
-		Inbox: events.Inbox{ID: "title", UserID: e.ref.User(), ConversationID: e.ref.Conversation(), Command: titled{}}, Worker: w.name,
+		Inbox: events.Inbox{ID: titleCause, UserID: e.ref.User(), ConversationID: e.ref.Conversation(), Command: titled{}}, Worker: w.name,
 	}}
 	_, err = h.commit(ctx, func(s *events.Conversation, in Input) Decision {
 		if s.Title != "" || s.Deleted || s.HasCause(in.ID) {
@@ -52,6 +52,11 @@ func (w *Worker) title(ctx context.Context, e *conversation) {
 		w.logger.Debug("no title", "conversation_id", e.ref.Conversation(), "err", err)
 	}
 }
+
+// titleCause is the cause of a title's commit. Like the ids of results and
+// timers it has a dot, which no id that a client makes may hold: a message of
+// the same id would be taken for one that the log knows.
+const titleCause = "model.title"
 
 // titled is the cause of a title's commit; it never travels.
 type titled struct{}
