@@ -7,61 +7,88 @@ import (
 
 // slots bounds the model calls of a worker. Results of tools are served before
 // new messages, or new work would starve the runs that are under way.
+//
+// Whoever pulls holds a slot while it waits for a message. So one slot is for
+// results alone, from the start: neither kind can take the other's last.
 type slots struct {
 	mu    sync.Mutex
 	free  int
-	queue [2][]chan struct{} // waiting for a slot: first, second
+	kept  bool         // the slot for results is free
+	queue [2][]*waiter // first, second
 }
 
-func newSlots(n int) *slots { return &slots{free: max(n, 2)} }
+// A waiter waits for a slot. Kept is set before ready is closed.
+type waiter struct {
+	ready chan struct{}
+	kept  bool
+}
+
+// newSlots returns n slots, at least the two without which nothing moves.
+func newSlots(n int) *slots { return &slots{free: max(n, 2) - 1, kept: true} }
 
 func (s *slots) first(ctx context.Context) (func(), error)  { return s.acquire(ctx, 0) }
 func (s *slots) second(ctx context.Context) (func(), error) { return s.acquire(ctx, 1) }
 
 func (s *slots) acquire(ctx context.Context, class int) (release func(), err error) {
+	w := &waiter{ready: make(chan struct{})}
 	s.mu.Lock()
-	// The last free slot is kept for results.
-	if s.free > 1 || s.free == 1 && class == 0 {
-		s.free--
-		s.mu.Unlock()
-		return s.release, nil
-	}
-	ready := make(chan struct{})
-	s.queue[class] = append(s.queue[class], ready)
+	s.queue[class] = append(s.queue[class], w)
+	s.grant()
 	s.mu.Unlock()
 	select {
-	case <-ready:
-		return s.release, nil
+	case <-w.ready:
+		return func() { s.release(w.kept) }, nil
+	default:
+	}
+	select {
+	case <-w.ready:
+		return func() { s.release(w.kept) }, nil
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, c := range s.queue[class] {
-		if c == ready {
+		if c == w {
 			s.queue[class] = append(s.queue[class][:i], s.queue[class][i+1:]...)
 			return nil, context.Cause(ctx)
 		}
 	}
 	// Granted at the same moment: pass it on.
-	s.free++
-	s.grant()
+	s.give(w.kept)
 	return nil, context.Cause(ctx)
 }
 
-func (s *slots) release() {
+func (s *slots) release(kept bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.free++
+	s.give(kept)
+}
+
+// give puts a slot back. The caller holds the lock.
+func (s *slots) give(kept bool) {
+	if kept {
+		s.kept = true
+	} else {
+		s.free++
+	}
 	s.grant()
 }
 
 // grant hands free slots to who waits. The caller holds the lock.
 func (s *slots) grant() {
-	for class, least := range []int{1, 2} {
-		for s.free >= least && len(s.queue[class]) > 0 {
-			close(s.queue[class][0])
+	for class := range s.queue {
+		for len(s.queue[class]) > 0 {
+			w := s.queue[class][0]
+			switch {
+			case class == 0 && s.kept:
+				s.kept, w.kept = false, true
+			case s.free > 0:
+				s.free--
+			default:
+				return // nothing for the second kind either
+			}
 			s.queue[class] = s.queue[class][1:]
-			s.free--
+			close(w.ready)
 		}
 	}
 }
