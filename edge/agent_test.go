@@ -26,12 +26,12 @@ type agent struct {
 	// before it goes on after step.started.
 	mu     sync.Mutex
 	hold   func(text string) <-chan struct{}
-	silent bool // takes nothing from the inbox
 	drafts map[string]*events.Snapshot
 	tasks  int64
 }
 
 func newAgent(t testing.TB, l *eventlog.Log) *agent {
+	t.Helper()
 	a := &agent{t: t, log: l, drafts: map[string]*events.Snapshot{}}
 	ctx, cancel := context.WithCancel(context.Background())
 	var wg sync.WaitGroup

@@ -56,6 +56,16 @@ func dialRaw(host, method, path string, headers [][2]string) (*rawSocket, int, e
 	return s, res.StatusCode, nil
 }
 
+// upgrade returns the headers of a good handshake.
+func upgrade() [][2]string {
+	return [][2]string{
+		{"Connection", "Upgrade"},
+		{"Upgrade", "websocket"},
+		{"Sec-WebSocket-Version", "13"},
+		{"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
+	}
+}
+
 // write sends one masked frame.
 func (s *rawSocket) write(first byte, payload []byte) error {
 	b := []byte{first}
@@ -173,11 +183,7 @@ func TestBadInputsWebSocket(t *testing.T) {
 }
 
 func (p *replay) handshakeHeaders(c badCase) [][2]string {
-	list := [][2]string{
-		{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"},
-		{"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="},
-	}
-	list = append(list, p.head(c)...)
+	list := append(upgrade(), p.head(c)...)
 	for name, value := range c.SetHeaders {
 		list = slices.DeleteFunc(list, func(h [2]string) bool { return strings.EqualFold(h[0], name) })
 		list = append(list, [2]string{name, p.fill(value)})
@@ -186,6 +192,7 @@ func (p *replay) handshakeHeaders(c badCase) [][2]string {
 }
 
 func (p *replay) socketCase(t *testing.T, c badCase) {
+	t.Helper()
 	method := "GET"
 	if c.Override != "" {
 		method = c.Override
@@ -311,6 +318,7 @@ func (p *replay) sendFrame(s *rawSocket, f badFrame) error {
 
 // manySockets opens very many; one more person must be able to come in soon.
 func (p *replay) manySockets(t *testing.T, c badCase) {
+	t.Helper()
 	for range max(1, c.Reconnect) {
 		sockets := make([]*rawSocket, c.ConnCount)
 		var wg sync.WaitGroup
@@ -354,10 +362,7 @@ func (p *replay) manySockets(t *testing.T, c badCase) {
 func TestSilentPeerIsDropped(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	headers := [][2]string{
-		{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"},
-		{"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, {"Authorization", "Bearer " + w.token("ana")},
-	}
+	headers := append(upgrade(), [2]string{"Authorization", "Bearer " + w.token("ana")})
 	s, status, err := dialRaw(strings.TrimPrefix(w.url, "http://"), "GET", "/api/ana/ws", headers)
 	if err != nil || status != 101 {
 		t.Fatal(status, err)

@@ -143,6 +143,7 @@ type replay struct {
 const bystander = "bystander-8c41"
 
 func newReplay(t *testing.T) *replay {
+	t.Helper()
 	w := newWorld(t)
 	mine, _ := w.ask("ana", `{"message":"mine"}`)
 	theirs, _ := w.ask(bystander, `{"message":"canary-of-the-bystander"}`)
@@ -358,6 +359,7 @@ func TestBadInputsHTTP(t *testing.T) {
 }
 
 func (p *replay) httpCase(t *testing.T, c badCase) {
+	t.Helper()
 	nonce := newID()
 	fill := func(s string) string { return strings.ReplaceAll(s, "{nonce}", nonce) }
 	body := p.body(c)
@@ -476,6 +478,7 @@ func (p *replay) roundTrip(t *testing.T, c badCase, body string, r *reply) {
 // idleConns opens connections that say nothing: others must be answered, and in
 // the end all are closed.
 func (p *replay) idleConns(t *testing.T, c badCase) {
+	t.Helper()
 	conns := make([]net.Conn, c.ConnCount)
 	for i := range conns {
 		conns[i] = must(net.Dial("tcp", p.values["host"]))

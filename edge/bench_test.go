@@ -25,10 +25,7 @@ func TestIdleSocketIsSmall(t *testing.T) {
 	var sockets []*rawSocket
 	for i := range n {
 		user := "u" + string(rune('a'+i%20)) + string(rune('a'+i/20))
-		s, status, err := dialRaw(w.edge.Addr().String(), "GET", "/api/"+user+"/ws", [][2]string{
-			{"Connection", "Upgrade"}, {"Upgrade", "websocket"}, {"Sec-WebSocket-Version", "13"},
-			{"Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ=="}, {"Authorization", "Bearer " + w.token(user)},
-		})
+		s, status, err := dialRaw(w.edge.Addr().String(), "GET", "/api/"+user+"/ws", append(upgrade(), [2]string{"Authorization", "Bearer " + w.token(user)}))
 		if err != nil || status != 101 {
 			t.Fatal(status, err)
 		}

@@ -67,15 +67,16 @@ func (e *Edge) submit(ctx context.Context, p *person, s submission, before func(
 	}
 	out := &submitted{t: p.pin(r), run: events.RunIDFor(p.user, c, s.id), started: true}
 	isFresh := fresh(string(s.id), e.o.Clock())
-	if err := e.place(ctx, out.t, s, isFresh); err != nil {
+	deleted, err := e.place(ctx, out.t, s, isFresh)
+	if err == nil && (deleted || !isFresh) {
+		out.known, _, err = e.prior(ctx, r, s)
+		if err == nil && out.known == nil && deleted {
+			err = refuse(409, codeConflict, "This conversation is deleted. Restore it first.")
+		}
+	}
+	if err != nil {
 		p.unpin(out.t)
 		return nil, err
-	}
-	if !isFresh {
-		if out.known, _, err = e.prior(ctx, r, s); err != nil {
-			p.unpin(out.t)
-			return nil, err
-		}
 	}
 	p.mu.Lock()
 	out.after = out.t.state.N
@@ -111,8 +112,9 @@ func (e *Edge) submit(ctx context.Context, p *person, s submission, before func(
 	return out, nil
 }
 
-// place makes sure that the topic's state is known and takes messages.
-func (e *Edge) place(ctx context.Context, t *topic, s submission, isFresh bool) error {
+// place makes sure that the topic's state is known, and says whether the
+// conversation is deleted.
+func (e *Edge) place(ctx context.Context, t *topic, s submission, isFresh bool) (deleted bool, err error) {
 	if s.conversation == "" {
 		t.p.mu.Lock()
 		if isFresh && t.state == nil && !t.loading && len(t.recent) == 0 {
@@ -122,7 +124,7 @@ func (e *Edge) place(ctx context.Context, t *topic, s submission, isFresh bool) 
 		}
 		t.p.mu.Unlock()
 	}
-	err := t.ready(ctx)
+	err = t.ready(ctx)
 	if refusal := (*apiError)(nil); s.conversation == "" && errors.As(err, &refusal) && refusal.code == codeNotFound {
 		t.p.mu.Lock()
 		if t.state == nil {
@@ -132,14 +134,11 @@ func (e *Edge) place(ctx context.Context, t *topic, s submission, isFresh bool) 
 		err = nil
 	}
 	if err != nil {
-		return err
+		return false, err
 	}
 	t.p.mu.Lock()
 	defer t.p.mu.Unlock()
-	if t.state.Deleted {
-		return refuse(409, codeConflict, "This conversation is deleted. Restore it first.")
-	}
-	return nil
+	return t.state.Deleted, nil
 }
 
 // prior looks for an earlier use of a message's id. It returns the run if it was
@@ -193,9 +192,10 @@ func sameCommand(run *events.Run, cmd events.Command) bool {
 	switch cmd := cmd.(type) {
 	case events.Message:
 		parent := cmd.ParentID
-		if parent == events.Root {
+		switch parent {
+		case events.Root:
 			parent = ""
-		} else if parent == "" {
+		case "": // the tip of that moment
 			parent = run.ParentID
 		}
 		return m.Regenerates == "" && m.Text == cmd.Text && parent == run.ParentID &&

@@ -132,6 +132,7 @@ func (t *topic) delta(raw []byte) {
 		delete(t.accepted, d.RunID)
 	}
 	switch t.draft.Add(d) {
+	case events.Appended:
 	case events.Stale:
 		return
 	case events.Hole:

@@ -86,6 +86,9 @@ func TestConversationCalls(t *testing.T) {
 	if r := w.do("ana", "DELETE", path, ""); r.status != 204 {
 		t.Errorf("delete twice: %d", r.status)
 	}
+	if again, r := w.ask("ana", `{"message":"one"}`, "Idempotency-Key", string(c.MessageID)); r.status != 200 || again.RunID != c.RunID {
+		t.Errorf("an old message of a deleted conversation, repeated: %d %s", r.status, r.body)
+	}
 	if _, r := w.ask("ana", fmt.Sprintf(`{"message":"x","conversation_id":%q}`, c.ConversationID)); r.status != 409 {
 		t.Errorf("message to a deleted conversation: %d", r.status)
 	}

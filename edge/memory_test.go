@@ -25,6 +25,7 @@ type memory struct {
 }
 
 func newMemory(t testing.TB, nc *nats.Conn) *memory {
+	t.Helper()
 	m := &memory{convs: map[events.Ref]*events.Conversation{}, raw: map[events.Ref][][]byte{}}
 	sub, err := nc.Subscribe("live.log.>", func(msg *nats.Msg) { m.record(t, msg.Data) })
 	if err != nil {
@@ -38,6 +39,7 @@ func newMemory(t testing.TB, nc *nats.Conn) *memory {
 }
 
 func (m *memory) record(t testing.TB, raw []byte) {
+	t.Helper()
 	c, err := events.DecodeCommit(raw)
 	if err != nil {
 		t.Errorf("memory: %v", err)

@@ -180,7 +180,7 @@ func openAPI(version string) ([]byte, error) {
 func (o operation) describe(ref func(reflect.Type) (map[string]any, error)) (map[string]any, error) {
 	op := map[string]any{"operationId": o.id, "summary": o.summary}
 	var params []any
-	for _, part := range strings.Split(o.path, "/") {
+	for part := range strings.SplitSeq(o.path, "/") {
 		if name, ok := strings.CutPrefix(part, "{"); ok {
 			params = append(params, map[string]any{
 				"name": strings.TrimSuffix(name, "}"), "in": "path", "required": true,

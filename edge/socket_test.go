@@ -180,8 +180,7 @@ func (c *client) untilClosed() int {
 
 func closeCode(t testing.TB, err error) int {
 	t.Helper()
-	var closed *websocket.CloseError
-	if errors.As(err, &closed) {
+	if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
 		return closed.Code
 	}
 	var timeout net.Error
@@ -232,4 +231,7 @@ func (c *client) state() string {
 }
 
 // bounded returns a context that ends with the test.
-func bounded(t testing.TB) context.Context { return testkit.Context(t) }
+func bounded(t testing.TB) context.Context {
+	t.Helper()
+	return testkit.Context(t)
+}

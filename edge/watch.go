@@ -58,7 +58,7 @@ func (w *watch) start(known bool) {
 	if known && w.goLive() {
 		return
 	}
-	w.t.p.hub.background(w.catchUp)
+	w.t.p.hub.background(func(context.Context) { w.catchUp() })
 }
 
 // stop removes the reader. The caller holds the lock.
@@ -74,13 +74,13 @@ func (w *watch) lose() {
 	if w.live {
 		w.live, w.synced = false, false
 		w.t.p.hub.metrics.gaps.Inc()
-		w.t.p.hub.background(w.catchUp)
+		w.t.p.hub.background(func(context.Context) { w.catchUp() })
 	}
 }
 
 // catchUp sends what the log holds after n and goes live; it returns when that
 // is done or the watch has ended.
-func (w *watch) catchUp(context.Context) {
+func (w *watch) catchUp() {
 	p := w.t.p
 	wait := 5 * time.Millisecond
 	for ahead := 0; ; {

@@ -35,8 +35,8 @@ const (
 	strangerLimit = 4 << 10
 	frameLimit    = 64 << 10
 
-	socketsPerPerson = 50
-	watchesPerSocket = 64
+	socketsPerPerson = 1000
+	watchesPerSocket = 256
 	pendingPerSocket = 64
 	badFrames        = 20 // after these a socket is closed
 
@@ -111,7 +111,7 @@ func (e *Edge) socket(up *websocket.Upgrader) http.HandlerFunc {
 		}
 		if c != nil {
 			// Not on this goroutine: it holds on to the request and its buffers.
-			go c.serve()
+			go c.serve() //nolint:contextcheck // a socket outlives its handshake
 		}
 	}
 }
