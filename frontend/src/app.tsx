@@ -10,15 +10,18 @@ import { Dialog } from './ui/Dialog';
 import { ErrorBoundary } from './ui/ErrorBoundary';
 import { Skeleton } from './ui/Skeleton';
 import { Toasts } from './ui/Toasts';
+import { OnTop, TopLayer } from './ui/topLayer';
 
 /** The page. The store is around it. */
 export function App() {
   return (
     <ErrorBoundary text={t.crash.panel}>
-      <Announcer>
-        <Gate />
-        <Toaster />
-      </Announcer>
+      <TopLayer>
+        <Announcer>
+          <Gate />
+          <Toaster />
+        </Announcer>
+      </TopLayer>
     </ErrorBoundary>
   );
 }
@@ -66,7 +69,12 @@ function Starting() {
   return (
     <main className="flex h-dvh flex-col">
       <h1 className="sr-only">{t.app.name}</h1>
-      <ConnectionBanner online={error === undefined} retryAt={retryAt} waiting={0} onRetry={actions.reconnectNow} />
+      <ConnectionBanner
+        online={error === undefined}
+        retryAt={retryAt}
+        waiting={0}
+        onRetry={() => actions.reconnectNow()}
+      />
       <Skeleton rows={6} className="measure pt-16" />
     </main>
   );
@@ -75,5 +83,9 @@ function Starting() {
 function Toaster() {
   const toasts = useStore((s) => s.toasts);
   const actions = useActions();
-  return <Toasts toasts={toasts} dismiss={actions.dismissToast} />;
+  return (
+    <OnTop>
+      <Toasts toasts={toasts} dismiss={(id) => actions.dismissToast(id)} />
+    </OnTop>
+  );
 }

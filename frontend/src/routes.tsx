@@ -277,7 +277,7 @@ function Banners() {
   const actions = useActions();
   return (
     <>
-      <ConnectionBanner online={online} retryAt={retryAt} waiting={waiting} onRetry={actions.reconnectNow} />
+      <ConnectionBanner online={online} retryAt={retryAt} waiting={waiting} onRetry={() => actions.reconnectNow()} />
       {newVersion && <VersionBanner onReload={() => location.reload()} />}
     </>
   );

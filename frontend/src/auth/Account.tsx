@@ -30,44 +30,38 @@ export function Account({ onShortcuts }: { onShortcuts: () => void }) {
         {userId}
       </span>
       <Menu label={t.session.account} side="above" trigger={<Settings size={16} aria-hidden />}>
-        {(close) => (
-          <>
-            <MenuLabel>{t.theme.label}</MenuLabel>
-            {themes.map(({ theme: name, icon: Icon }) => (
-              <MenuItem
-                key={name}
-                checked={name === theme}
-                icon={name === theme ? <Check size={16} /> : <Icon size={16} />}
-                onSelect={() => {
-                  setTheme(name);
-                  choose(name);
-                  close();
-                }}
-              >
-                {t.theme[name]}
-              </MenuItem>
-            ))}
-            <MenuLine />
-            <MenuItem
-              icon={<Keyboard size={16} />}
-              onSelect={() => {
-                close();
-                onShortcuts();
-              }}
-            >
-              {t.keys.open}
-            </MenuItem>
-            <MenuItem
-              icon={<LogOut size={16} />}
-              onSelect={() => {
-                close(false);
-                actions.signOut();
-              }}
-            >
-              {t.session.signOut}
-            </MenuItem>
-          </>
-        )}
+        <MenuLabel>{t.theme.label}</MenuLabel>
+        {themes.map(({ theme: name, icon: Icon }) => (
+          <MenuItem
+            key={name}
+            checked={name === theme}
+            icon={name === theme ? <Check size={16} /> : <Icon size={16} />}
+            onSelect={() => {
+              setTheme(name);
+              choose(name);
+            }}
+          >
+            {t.theme[name]}
+          </MenuItem>
+        ))}
+        <MenuLine />
+        <MenuItem
+          icon={<Keyboard size={16} />}
+          onSelect={() => {
+            onShortcuts();
+          }}
+        >
+          {t.keys.open}
+        </MenuItem>
+        <MenuItem
+          moves
+          icon={<LogOut size={16} />}
+          onSelect={() => {
+            actions.signOut();
+          }}
+        >
+          {t.session.signOut}
+        </MenuItem>
       </Menu>
     </div>
   );

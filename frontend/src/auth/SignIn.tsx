@@ -49,28 +49,29 @@ export function SignIn({ expired = false }: { expired?: boolean }) {
             if (ok && !busy) void actions.signInAs(name);
           }}
         >
-          <label className="flex flex-col gap-1 text-meta font-medium">
-            {t.session.name}
-            <input
-              value={name}
-              onChange={(e) => setName(e.target.value.trim())}
-              autoComplete="username"
-              autoCapitalize="none"
-              spellCheck={false}
-              maxLength={64}
-              readOnly={expired}
-              aria-invalid={name !== '' && !ok}
-              aria-describedby="name-hint"
-              className="target-row rounded-sm border border-edge bg-bg px-3 text-body font-normal"
-            />
-            <span id="name-hint" className="font-normal text-muted">
-              {name !== '' && !ok ? t.session.invalidName : t.session.nameHint}
-            </span>
-          </label>
+          {!expired && (
+            <label className="flex flex-col gap-1 text-meta font-medium">
+              {t.session.name}
+              <input
+                value={name}
+                onChange={(e) => setName(e.target.value.trim())}
+                autoComplete="username"
+                autoCapitalize="none"
+                spellCheck={false}
+                maxLength={64}
+                aria-invalid={name !== '' && !ok}
+                aria-describedby="name-hint"
+                className="target-row rounded-sm border border-edge bg-bg px-3 text-body font-normal"
+              />
+              <span id="name-hint" className="font-normal text-muted">
+                {name !== '' && !ok ? t.session.invalidName : t.session.nameHint}
+              </span>
+            </label>
+          )}
           <Button type="submit" kind="primary" disabled={!ok || busy} className="min-h-11 text-body">
             {busy ? t.session.signingIn : name === '' ? t.session.continue : t.session.continueAs(name)}
           </Button>
-          <p className="text-center text-meta text-balance text-muted">{t.session.dev}</p>
+          {!expired && <p className="text-center text-meta text-balance text-muted">{t.session.dev}</p>}
         </form>
       )}
     </div>

@@ -34,45 +34,40 @@ export function ChatHeader({ start, end, onRemoved }: Props) {
         />
       ) : (
         <h1 dir="auto" className="min-w-0 truncate ps-2 text-control font-semibold">
-          {title !== '' ? title : id === undefined ? t.app.name : t.sidebar.untitled}
+          {title !== '' ? title : id === undefined ? t.sidebar.newChat : t.sidebar.untitled}
         </h1>
       )}
       {id !== undefined && renaming !== id && (
         <Menu label={t.sidebar.menu(title)} trigger={<ChevronDown size={16} aria-hidden />}>
-          {(close) => (
-            <>
-              <MenuItem
-                icon={<Pencil size={16} />}
-                onSelect={() => {
-                  close(false);
-                  setRenaming(id);
-                }}
-              >
-                {t.sidebar.rename}
-              </MenuItem>
-              <MenuItem
-                icon={pinned ? <PinOff size={16} /> : <Pin size={16} />}
-                onSelect={() => {
-                  close();
-                  void actions.pin(id, !pinned);
-                }}
-              >
-                {pinned ? t.sidebar.unpin : t.sidebar.pin}
-              </MenuItem>
-              <MenuLine />
-              <MenuItem
-                danger
-                icon={<Trash2 size={16} />}
-                onSelect={() => {
-                  close(false);
-                  onRemoved();
-                  void actions.remove(id);
-                }}
-              >
-                {t.sidebar.delete}
-              </MenuItem>
-            </>
-          )}
+          <MenuItem
+            moves
+            icon={<Pencil size={16} />}
+            onSelect={() => {
+              setRenaming(id);
+            }}
+          >
+            {t.sidebar.rename}
+          </MenuItem>
+          <MenuItem
+            icon={pinned ? <PinOff size={16} /> : <Pin size={16} />}
+            onSelect={() => {
+              void actions.pin(id, !pinned);
+            }}
+          >
+            {pinned ? t.sidebar.unpin : t.sidebar.pin}
+          </MenuItem>
+          <MenuLine />
+          <MenuItem
+            moves
+            danger
+            icon={<Trash2 size={16} />}
+            onSelect={() => {
+              onRemoved();
+              void actions.remove(id);
+            }}
+          >
+            {t.sidebar.delete}
+          </MenuItem>
         </Menu>
       )}
       <span className="ms-auto flex shrink-0 items-center gap-1">{end}</span>

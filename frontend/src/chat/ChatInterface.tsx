@@ -80,6 +80,8 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
     ...lined.map((i) => ({ id: i.id, text: i.text })),
   ];
 
+  const loadOlder = useCallback(() => actions.loadOlder(), [actions]);
+
   const send = useCallback(
     (text: string) => {
       const last = shown.at(-1);
@@ -127,8 +129,9 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
   const version = useCallback(
     (run: Run, index: number) => {
       const state = store.getState().open?.state;
-      const chosen = state ? siblings(state, run)[index] : undefined;
-      if (state && chosen) onTip(tipOf(state, chosen).run_id);
+      if (!state) return;
+      const chosen = siblings(state, run)[index];
+      if (chosen) onTip(tipOf(state, chosen).run_id);
     },
     [onTip, store],
   );
@@ -155,7 +158,7 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
   }, [ref]);
 
   const empty = shown.length === 0 && pending.length === 0;
-  const loading = open !== undefined && open.status === 'loading' && empty;
+  const loading = open?.status === 'loading' && empty;
 
   return (
     <section aria-label={t.chat.label} className="flex min-h-0 flex-1 flex-col">
@@ -184,7 +187,7 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
           connected={connected}
           stopping={stoppingRuns}
           idle={!running && !sending}
-          loadOlder={actions.loadOlder}
+          loadOlder={loadOlder}
           onVersion={version}
           onEdit={edit}
           onEditPending={editPending}
@@ -204,11 +207,11 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
         draftKey={draftKey}
         maxChars={config?.limits.message_chars ?? 8000}
         model={config?.model}
-        running={running || sending}
+        running={running || pending.some((i) => i.status === 'sending')}
         stopping={active !== undefined && (stoppingRuns.includes(active.run_id) || active.status === 'cancelling')}
         editing={editing !== undefined}
         onSend={send}
-        onStop={actions.stop}
+        onStop={() => actions.stop()}
         onCancelEdit={() => setEditing(undefined)}
         onEditLast={() => {
           const last = shown.at(-1);

@@ -21,7 +21,7 @@ export function EmptyState({ onPrompt }: { onPrompt: (text: string) => void }) {
                 <CornerDownLeft
                   size={16}
                   aria-hidden
-                  className="shrink-0 text-muted opacity-0 transition-opacity group-hover:opacity-100 group-focus-visible:opacity-100 rtl:-scale-x-100"
+                  className="shrink-0 text-muted opacity-50 transition-opacity group-hover:opacity-100 group-focus-visible:opacity-100 rtl:-scale-x-100"
                 />
               </button>
             </li>

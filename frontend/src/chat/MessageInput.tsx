@@ -95,6 +95,7 @@ export function MessageInput(props: Props) {
 
   function keyDown(e: KeyboardEvent<HTMLTextAreaElement>) {
     // Safari ends a composition with a key event that only the old key code gives away.
+    // eslint-disable-next-line @typescript-eslint/no-deprecated
     if (e.nativeEvent.isComposing || e.nativeEvent.keyCode === 229) return;
     if (e.key === 'Enter' && !e.shiftKey && !e.altKey && !(byFinger && !e.ctrlKey && !e.metaKey)) {
       e.preventDefault();
@@ -133,7 +134,7 @@ export function MessageInput(props: Props) {
       )}
       <div
         className={cx(
-          'flex items-end gap-1 rounded-lg border bg-bg py-1 ps-4 pe-1.5 transition-colors focus-within:outline-2 focus-within:-outline-offset-1 focus-within:outline-accent',
+          'flex items-end gap-1 rounded-lg border bg-bg py-1 ps-4 pe-1.5 focus-within:border-accent focus-within:outline-1 focus-within:outline-accent',
           over > 0 ? 'border-danger' : 'border-edge',
         )}
       >

@@ -1,4 +1,14 @@
-import { CircleSlash, Pencil, RefreshCw, RotateCcw, ThumbsDown, ThumbsUp, TriangleAlert } from 'lucide-react';
+import {
+  CircleSlash,
+  Copy,
+  Ellipsis,
+  Pencil,
+  RefreshCw,
+  RotateCcw,
+  ThumbsDown,
+  ThumbsUp,
+  TriangleAlert,
+} from 'lucide-react';
 import { memo, type ReactNode } from 'react';
 
 import { isOver } from '../core/path';
@@ -9,10 +19,13 @@ import { t } from '../i18n/t';
 import { Markdown } from '../markdown/Markdown';
 import type { Run } from '../protocol/types';
 import { ToolCalls } from '../tools/ToolCalls';
+import { useAnnounce } from '../ui/announce';
 import { Button, IconButton } from '../ui/Button';
 import { CopyButton } from '../ui/CopyButton';
 import { cx } from '../ui/cx';
+import { Menu, MenuItem, MenuLabel } from '../ui/Menu';
 import { Time } from '../ui/Time';
+import { touch, useMedia } from '../ui/useMedia';
 import { failureOf, partsOf, receiptOf, textOf } from './answer';
 import { BranchSwitch } from './BranchSwitch';
 import { Bubble } from './UserMessage';
@@ -56,17 +69,15 @@ export const MessageRow = memo(function MessageRow(props: Props) {
         <h2 id={`m-${run.run_id}`} className="sr-only">
           {t.chat.yourMessage(Number.isNaN(at.getTime()) ? '' : clock(at))}
         </h2>
-        <Bubble text={run.message.text} />
-        <Bar end>
-          {versions > 1 && <BranchSwitch index={version} count={versions} onGo={(i) => onVersion(run, i)} />}
-          <span className="reveal inline-flex items-center">
-            <Time at={run.message.time} className="px-1.5 text-caption tabular text-muted" />
-            <IconButton label={t.chat.editMessage} onClick={() => onEdit(run)}>
-              <Pencil size={16} aria-hidden />
-            </IconButton>
-            <CopyButton label={t.chat.copyMessage} text={() => run.message.text} />
-          </span>
-        </Bar>
+        <div className="flex items-center justify-end gap-1">
+          <UserActions run={run} onEdit={onEdit} />
+          <Bubble text={run.message.text} />
+        </div>
+        {versions > 1 && (
+          <Bar end>
+            <BranchSwitch index={version} count={versions} onGo={(i) => onVersion(run, i)} />
+          </Bar>
+        )}
       </article>
       {run.status !== 'queued' && (
         <article
@@ -118,6 +129,52 @@ export const MessageRow = memo(function MessageRow(props: Props) {
     </div>
   );
 });
+
+/** What can be done with a message: icons for the mouse, one menu for the finger. */
+function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) {
+  const announce = useAnnounce();
+  const byFinger = useMedia(touch);
+  if (byFinger) {
+    return (
+      <span className="no-print shrink-0">
+        <Menu label={t.chat.messageMenu} trigger={<Ellipsis size={16} aria-hidden />}>
+          <MenuLabel>
+            <Time at={run.message.time} />
+          </MenuLabel>
+          <MenuItem
+            moves
+            icon={<Pencil size={16} />}
+            onSelect={() => {
+              onEdit(run);
+            }}
+          >
+            {t.chat.editMessage}
+          </MenuItem>
+          <MenuItem
+            icon={<Copy size={16} />}
+            onSelect={() => {
+              navigator.clipboard.writeText(run.message.text).then(
+                () => announce(t.common.copied),
+                () => announce(t.common.copyFailed),
+              );
+            }}
+          >
+            {t.chat.copyMessage}
+          </MenuItem>
+        </Menu>
+      </span>
+    );
+  }
+  return (
+    <span className="reveal no-print inline-flex shrink-0 items-center">
+      <Time at={run.message.time} className="px-1.5 text-caption tabular text-muted" />
+      <IconButton label={t.chat.editMessage} onClick={() => onEdit(run)}>
+        <Pencil size={16} aria-hidden />
+      </IconButton>
+      <CopyButton label={t.chat.copyMessage} text={() => run.message.text} />
+    </span>
+  );
+}
 
 /** The small controls below a message. */
 function Bar({ end = false, children }: { end?: boolean; children: ReactNode }) {

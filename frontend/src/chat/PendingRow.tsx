@@ -17,7 +17,9 @@ export function PendingRow({ item, onEdit }: Props) {
   if (item.status !== 'failed') {
     return (
       <article data-message={item.id} aria-label={t.chat.you}>
-        <Bubble text={item.text} />
+        <div className="flex justify-end">
+          <Bubble text={item.text} />
+        </div>
         <p className="late mt-1 min-h-7 pe-1 text-end text-caption text-muted">
           {item.status === 'waiting' ? t.chat.waiting : t.chat.sending}
         </p>
@@ -26,14 +28,16 @@ export function PendingRow({ item, onEdit }: Props) {
   }
   return (
     <article data-message={item.id} aria-label={t.chat.you}>
-      <Bubble text={item.text} />
+      <div className="flex justify-end">
+        <Bubble text={item.text} />
+      </div>
       <div role="alert" className="mt-1 flex flex-wrap items-center justify-end gap-x-2 gap-y-1 text-meta text-danger">
         <CircleAlert size={16} aria-hidden className="shrink-0" />
         <span>
           {t.chat.notSent}
           {item.error ? `: ${item.error.message}` : ''}
         </span>
-        <span className="flex gap-1">
+        <span className="flex gap-1 text-text">
           <Button onClick={() => actions.retry(item.id)}>{t.common.retry}</Button>
           <Button onClick={() => onEdit(item)}>{t.common.edit}</Button>
           <Button onClick={() => actions.discard(item.id)}>{t.common.discard}</Button>

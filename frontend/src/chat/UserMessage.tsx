@@ -11,7 +11,7 @@ export function Bubble({ text, children }: { text: string; children?: ReactNode 
   const [open, setOpen] = useState(false);
   const folded = text.length > long && !open;
   return (
-    <div className="bubble ms-auto w-fit max-w-[min(85%,40rem)] rounded-lg rounded-ee-sm bg-raised px-4 py-2">
+    <div className="bubble w-fit max-w-[min(85%,40rem)] min-w-0 rounded-lg rounded-ee-sm bg-raised px-4 py-2">
       <p dir="auto" className="text-body break-words whitespace-pre-wrap">
         {folded ? `${text.slice(0, 600).trimEnd()}…` : text}
       </p>

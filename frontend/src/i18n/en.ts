@@ -123,6 +123,7 @@ export const en = {
     older: 'Loading older messages…',
     loadFailed: 'This conversation could not be loaded.',
     catchingUp: 'Catching up…',
+    messageMenu: 'More about your message',
     copyMessage: 'Copy message',
     copyAnswer: 'Copy answer',
     editMessage: 'Edit and resend',

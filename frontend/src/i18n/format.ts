@@ -2,7 +2,7 @@
  * Dates and numbers in the reader's zone. The words of the page are English, so
  * the dates are too, in the reader's own variety of it where the browser says so.
  */
-const locale = (globalThis.navigator?.languages ?? []).find((l) => l.startsWith('en')) ?? 'en';
+const locale = navigator.languages.find((l) => l.startsWith('en')) ?? 'en';
 
 const time = new Intl.DateTimeFormat(locale, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
 const exact = new Intl.DateTimeFormat(locale, { dateStyle: 'full', timeStyle: 'medium' });

@@ -163,7 +163,7 @@ function table(token: Tokens.Table): ReactNode {
     );
   };
   return (
-    <div className="table" tabIndex={0} role="region" aria-label={t.markdown.table}>
+    <div className="table-box" tabIndex={0} role="region" aria-label={t.markdown.table}>
       <table>
         <thead>
           <tr>{token.header.map(cell)}</tr>

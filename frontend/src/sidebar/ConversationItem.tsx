@@ -81,40 +81,35 @@ export const ConversationItem = memo(function ConversationItem({ item, current, 
       </a>
       <span className="reveal absolute end-1 top-1/2 -translate-y-1/2">
         <Menu label={t.sidebar.menu(title)} trigger={<Ellipsis size={16} aria-hidden />}>
-          {(close) => (
-            <>
-              <MenuItem
-                icon={<Pencil size={16} />}
-                onSelect={() => {
-                  close(false);
-                  setRenaming(true);
-                }}
-              >
-                {t.sidebar.rename}
-              </MenuItem>
-              <MenuItem
-                icon={item.pinned === true ? <PinOff size={16} /> : <Pin size={16} />}
-                onSelect={() => {
-                  close();
-                  void actions.pin(id, item.pinned !== true);
-                }}
-              >
-                {item.pinned === true ? t.sidebar.unpin : t.sidebar.pin}
-              </MenuItem>
-              <MenuLine />
-              <MenuItem
-                danger
-                icon={<Trash2 size={16} />}
-                onSelect={() => {
-                  close(false);
-                  onRemoved(id);
-                  void actions.remove(id);
-                }}
-              >
-                {t.sidebar.delete}
-              </MenuItem>
-            </>
-          )}
+          <MenuItem
+            moves
+            icon={<Pencil size={16} />}
+            onSelect={() => {
+              setRenaming(true);
+            }}
+          >
+            {t.sidebar.rename}
+          </MenuItem>
+          <MenuItem
+            icon={item.pinned === true ? <PinOff size={16} /> : <Pin size={16} />}
+            onSelect={() => {
+              void actions.pin(id, item.pinned !== true);
+            }}
+          >
+            {item.pinned === true ? t.sidebar.unpin : t.sidebar.pin}
+          </MenuItem>
+          <MenuLine />
+          <MenuItem
+            moves
+            danger
+            icon={<Trash2 size={16} />}
+            onSelect={() => {
+              onRemoved(id);
+              void actions.remove(id);
+            }}
+          >
+            {t.sidebar.delete}
+          </MenuItem>
         </Menu>
       </span>
     </li>

@@ -56,25 +56,20 @@ export function TaskPanel({ onClose, sheet = false, onOpenConversation }: Props)
         </span>
         <span className="ms-auto flex">
           <Menu label={t.tasks.sort} trigger={<ArrowDownWideNarrow size={16} aria-hidden />}>
-            {(close) => (
-              <>
-                <MenuLabel>{t.tasks.sort}</MenuLabel>
-                {sorts.map((s) => (
-                  <MenuItem
-                    key={s}
-                    checked={s === sort}
-                    icon={s === sort && <Check size={16} />}
-                    onSelect={() => {
-                      setSort(s);
-                      saveChoice('tasks.sort', s);
-                      close();
-                    }}
-                  >
-                    {t.tasks.sorts[s]}
-                  </MenuItem>
-                ))}
-              </>
-            )}
+            <MenuLabel>{t.tasks.sort}</MenuLabel>
+            {sorts.map((s) => (
+              <MenuItem
+                key={s}
+                checked={s === sort}
+                icon={s === sort && <Check size={16} />}
+                onSelect={() => {
+                  setSort(s);
+                  saveChoice('tasks.sort', s);
+                }}
+              >
+                {t.tasks.sorts[s]}
+              </MenuItem>
+            ))}
           </Menu>
           <IconButton label={t.tasks.hide} onClick={onClose}>
             {sheet ? (

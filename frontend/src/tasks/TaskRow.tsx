@@ -108,39 +108,34 @@ export const TaskRow = memo(function TaskRow({ task, changedAt, today, onHistory
         )}
       </button>
       <Menu label={t.tasks.menu(task.title)} trigger={<Ellipsis size={16} aria-hidden />} triggerClass="reveal">
-        {(close) => (
-          <>
-            <MenuItem
-              icon={<Pencil size={16} />}
-              onSelect={() => {
-                close(false);
-                setEditing(true);
-              }}
-            >
-              {t.tasks.edit}
-            </MenuItem>
-            <MenuItem
-              icon={<History size={16} />}
-              onSelect={() => {
-                close();
-                onHistory(task);
-              }}
-            >
-              {t.tasks.history}
-            </MenuItem>
-            <MenuLine />
-            <MenuItem
-              danger
-              icon={<Trash2 size={16} />}
-              onSelect={() => {
-                close(false);
-                void remove();
-              }}
-            >
-              {t.tasks.delete}
-            </MenuItem>
-          </>
-        )}
+        <MenuItem
+          moves
+          icon={<Pencil size={16} />}
+          onSelect={() => {
+            setEditing(true);
+          }}
+        >
+          {t.tasks.edit}
+        </MenuItem>
+        <MenuItem
+          icon={<History size={16} />}
+          onSelect={() => {
+            onHistory(task);
+          }}
+        >
+          {t.tasks.history}
+        </MenuItem>
+        <MenuLine />
+        <MenuItem
+          moves
+          danger
+          icon={<Trash2 size={16} />}
+          onSelect={() => {
+            void remove();
+          }}
+        >
+          {t.tasks.delete}
+        </MenuItem>
       </Menu>
     </li>
   );

@@ -78,58 +78,61 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
       data-call={call.call_id}
       data-state={state}
     >
-      <div className="flex items-start">
-        <button
-          type="button"
-          aria-expanded={open}
-          aria-controls={open ? details : undefined}
-          onClick={() => setOpen(!open)}
-          className="group flex target-row min-w-0 flex-1 items-center gap-2 rounded-sm py-1 ps-1.5 pe-1 text-start hover:bg-raised"
-        >
-          <span className="shrink-0" aria-hidden="true">
-            {icons[state]}
-          </span>
-          <span
-            className={cx(
-              'min-w-0 break-words',
-              state === 'failed' ? 'text-text' : state === 'done' ? 'text-text' : 'text-muted',
-            )}
-            dir="auto"
-          >
-            {text}
-          </span>
-          {note !== undefined && <span className="shrink-0 text-muted">· {note}</span>}
-          {/* Colour and icon say it to the eye; this says it to everybody. */}
-          {state === 'done' && <span className="sr-only">, {t.markdown.done}</span>}
-          <span className="ms-auto flex shrink-0 items-center gap-1.5 ps-2 tabular text-muted">
-            {state === 'running' && call.called_at !== undefined ? (
-              <Elapsed since={call.called_at} />
-            ) : (
-              call.duration_ms !== undefined && <span>{duration(call.duration_ms)}</span>
-            )}
-            <ChevronRight
-              size={16}
-              aria-hidden
-              className={cx(
-                'transition-transform rtl:-scale-x-100',
-                open ? 'rotate-90' : 'opacity-60 group-hover:opacity-100',
-              )}
-            />
-          </span>
-        </button>
-        {taskId !== undefined && (
+      <div className="group relative flex target-row items-center gap-2 rounded-sm py-1 ps-1.5 pe-1 hover:bg-raised">
+        <span className="shrink-0" aria-hidden="true">
+          {icons[state]}
+        </span>
+        <span className="flex min-w-0 flex-wrap items-baseline gap-x-1.5">
+          {/* The words are the button; its reach is the whole row. */}
           <button
             type="button"
-            disabled={!onTask}
-            onClick={() => onTask?.(taskId)}
-            aria-label={t.tools.showTask(taskId)}
-            title={t.tools.showTask(taskId)}
-            className="inline-flex target shrink-0 items-center justify-center rounded-sm px-1.5 tabular text-muted underline-offset-2 enabled:hover:bg-raised enabled:hover:text-accent enabled:hover:underline"
+            aria-expanded={open}
+            aria-controls={open ? details : undefined}
+            onClick={() => setOpen(!open)}
+            dir="auto"
+            className={cx(
+              'min-w-0 rounded-sm text-start break-words after:absolute after:inset-0',
+              state !== 'done' && state !== 'failed' && 'text-muted',
+            )}
           >
-            #{taskId}
+            {text}
+            {/* Colour and icon say it to the eye; this says it to everybody. */}
+            {state === 'done' && <span className="sr-only">, {t.markdown.done}</span>}
           </button>
-        )}
-        {undo === true && taskId !== undefined && <UndoDelete taskId={taskId} />}
+          {note !== undefined && <span className="text-muted">· {note}</span>}
+          {taskId !== undefined && (
+            <span className="text-muted">
+              ·{' '}
+              <button
+                type="button"
+                disabled={!onTask}
+                onClick={() => onTask?.(taskId)}
+                aria-label={t.tools.showTask(taskId)}
+                title={t.tools.showTask(taskId)}
+                className="relative rounded-sm px-0.5 tabular underline-offset-3 after:absolute after:-inset-2 enabled:hover:text-accent enabled:hover:underline"
+              >
+                #{taskId}
+              </button>
+            </span>
+          )}
+        </span>
+        <span className="ms-auto flex shrink-0 items-center gap-1.5 tabular text-muted">
+          {undo === true && taskId !== undefined && <UndoDelete taskId={taskId} />}
+          {state === 'running' && call.called_at !== undefined ? (
+            <Elapsed since={call.called_at} />
+          ) : (
+            (state === 'done' || state === 'failed') &&
+            call.duration_ms !== undefined && <span>{duration(call.duration_ms)}</span>
+          )}
+          <ChevronRight
+            size={16}
+            aria-hidden
+            className={cx(
+              'transition-transform rtl:-scale-x-100',
+              open ? 'rotate-90' : 'opacity-60 group-hover:opacity-100',
+            )}
+          />
+        </span>
       </div>
       {open && (
         <div id={details} className="space-y-2 ps-7.5 pe-1 pt-1 pb-2">
@@ -189,7 +192,7 @@ function UndoDelete({ taskId }: { taskId: number }) {
   }
 
   return (
-    <Button kind="quiet" disabled={busy} onClick={() => void restore()} className="px-2 text-meta">
+    <Button kind="quiet" disabled={busy} onClick={() => void restore()} className="relative px-2 text-meta">
       <Undo2 size={16} aria-hidden />
       {t.common.undo}
     </Button>

@@ -25,9 +25,9 @@ function int(v: unknown): number | undefined {
 
 /** The row of the task in a result; only what looks like one. */
 export function resultTask(result: unknown): Pick<Task, 'task_id' | 'title'> | undefined {
-  const task = fields(fields(result)['task']);
-  const task_id = int(task['task_id']);
-  const title = str(task['title']);
+  const task = fields(fields(result).task);
+  const task_id = int(task.task_id);
+  const title = str(task.title);
   return task_id === undefined || title === undefined ? undefined : { task_id, title };
 }
 
@@ -35,7 +35,7 @@ export function resultTask(result: unknown): Pick<Task, 'task_id' | 'title'> | u
 const shown = 80;
 
 function cut(s: string): string {
-  const points = [...s];
+  const points = Array.from(s);
   return points.length > shown ? `${points.slice(0, shown - 1).join('')}…` : s;
 }
 
@@ -55,12 +55,12 @@ export function doneSummary(call: Call): Summary {
         return { text: t.tools.done.delete_task(title), taskId: task.task_id, undo: true };
     }
   }
-  const count = int(fields(call.result)['count']);
+  const count = int(fields(call.result).count);
   if (call.name === 'list_tasks' && count !== undefined) {
     const args = fields(call.arguments);
-    const query = str(args['query']);
+    const query = str(args.query);
     if (query !== undefined) return { text: t.tools.done.searched(count, cut(query)) };
-    const status = args['status'] === 'open' || args['status'] === 'completed' ? args['status'] : 'all';
+    const status = args.status === 'open' || args.status === 'completed' ? args.status : 'all';
     return { text: t.tools.done.list_tasks(count, status) };
   }
   return { text: t.tools.done.other(call.name) };
@@ -69,9 +69,9 @@ export function doneSummary(call: Call): Summary {
 /** What a call is about, from its arguments: `“Buy milk”` or `#5`. */
 function object(call: Call): string | undefined {
   const args = fields(call.arguments);
-  const id = int(args['task_id']);
+  const id = int(args.task_id);
   if (id !== undefined) return `#${id}`;
-  const title = str(args['title']) ?? str(args['query']);
+  const title = str(args.title) ?? str(args.query);
   return title === undefined ? undefined : `“${cut(title)}”`;
 }
 
@@ -107,5 +107,5 @@ export function announcement(call: Call): string | undefined {
 
 /** JSON for people. */
 export function pretty(v: unknown): string {
-  return typeof v === 'string' ? v : (JSON.stringify(v, null, 2) ?? '');
+  return typeof v === 'string' ? v : v === undefined ? '' : JSON.stringify(v, null, 2);
 }

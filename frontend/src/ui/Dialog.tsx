@@ -4,6 +4,7 @@ import { useEffect, useRef, type ReactNode } from 'react';
 import { t } from '../i18n/t';
 import { IconButton } from './Button';
 import { cx } from './cx';
+import { useTopDialog } from './topLayer';
 
 type Place = 'centre' | 'start' | 'end' | 'bottom';
 
@@ -29,6 +30,7 @@ interface DialogProps {
 /** A native modal dialog: in the middle, or as a sheet from one side. */
 export function Dialog({ open, onClose, label, place = 'centre', heading, closable = true, children }: DialogProps) {
   const dialog = useRef<HTMLDialogElement>(null);
+  useTopDialog(dialog, open);
 
   useEffect(() => {
     const d = dialog.current;

@@ -1,4 +1,15 @@
-import { useEffect, useId, useLayoutEffect, useRef, useState, type KeyboardEvent, type ReactNode } from 'react';
+import {
+  createContext,
+  use,
+  useCallback,
+  useEffect,
+  useId,
+  useLayoutEffect,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type ReactNode,
+} from 'react';
 
 import { cx } from './cx';
 
@@ -8,13 +19,14 @@ interface MenuProps {
   /** What the trigger shows. */
   trigger: ReactNode;
   triggerClass?: string;
-  /** Gets a function that closes the menu. */
-  children: (close: (back?: boolean) => void) => ReactNode;
+  children: ReactNode;
   /** Where the menu opens when there is room. */
   side?: 'below' | 'above';
 }
 
 const gap = 4;
+
+const Close = createContext<(back: boolean) => void>(() => undefined);
 
 /**
  * A menu in the top layer, so that no scrolling ancestor cuts it. Arrow keys,
@@ -26,10 +38,10 @@ export function Menu({ label, trigger, triggerClass, children, side = 'below' }:
   const button = useRef<HTMLButtonElement>(null);
   const panel = useRef<HTMLDivElement>(null);
 
-  const close = (back = true) => {
+  const close = useCallback((back: boolean) => {
     setOpen(false);
     if (back) button.current?.focus();
-  };
+  }, []);
 
   useLayoutEffect(() => {
     const menu = panel.current;
@@ -79,7 +91,7 @@ export function Menu({ label, trigger, triggerClass, children, side = 'below' }:
     else if (e.key === 'Escape' || e.key === 'Tab') {
       e.preventDefault();
       e.stopPropagation();
-      close();
+      close(true);
     }
   }
 
@@ -115,7 +127,7 @@ export function Menu({ label, trigger, triggerClass, children, side = 'below' }:
           onKeyDown={key}
           className="appear fixed m-0 max-h-[80dvh] min-w-44 overflow-y-auto rounded-md border border-line bg-bg p-1 text-text shadow-float"
         >
-          {children(close)}
+          <Close value={close}>{children}</Close>
         </div>
       )}
     </>
@@ -131,11 +143,14 @@ interface MenuItemProps {
   children: ReactNode;
   onSelect: () => void;
   danger?: boolean;
+  /** The focus goes elsewhere, instead of back to the trigger. */
+  moves?: boolean;
   /** Makes it one of a set of choices. */
   checked?: boolean;
 }
 
-export function MenuItem({ icon, children, onSelect, danger, checked }: MenuItemProps) {
+export function MenuItem({ icon, children, onSelect, danger, moves = false, checked }: MenuItemProps) {
+  const close = use(Close);
   return (
     <button
       type="button"
@@ -144,6 +159,7 @@ export function MenuItem({ icon, children, onSelect, danger, checked }: MenuItem
       tabIndex={-1}
       onClick={(e) => {
         e.stopPropagation();
+        close(!moves);
         onSelect();
       }}
       className={cx(

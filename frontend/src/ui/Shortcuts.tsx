@@ -1,7 +1,7 @@
 import { t } from '../i18n/t';
 import { Dialog } from './Dialog';
 
-const mac = /Mac|iPhone|iPad/.test(globalThis.navigator?.platform ?? '');
+const mac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 const mod = mac ? '⌘' : 'Ctrl';
 
 const rows: readonly (readonly [string, readonly string[]])[] = [

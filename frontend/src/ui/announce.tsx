@@ -1,5 +1,7 @@
 import { createContext, use, useCallback, useEffect, useMemo, useRef, useState, type ReactNode } from 'react';
 
+import { OnTop } from './topLayer';
+
 type Announce = (text: string) => void;
 
 const Context = createContext<Announce>(() => undefined);
@@ -42,9 +44,11 @@ export function Announcer({ children }: { children: ReactNode }) {
   return (
     <Context value={useMemo(() => say, [say])}>
       {children}
-      <p role="status" aria-live="polite" className="sr-only">
-        {text}
-      </p>
+      <OnTop>
+        <p role="status" aria-live="polite" className="sr-only">
+          {text}
+        </p>
+      </OnTop>
     </Context>
   );
 }

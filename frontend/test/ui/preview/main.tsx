@@ -11,7 +11,7 @@ const query = new URLSearchParams(location.search);
 const scene = scenes[query.get('scene') ?? 'chat'];
 const root = document.getElementById('root');
 if (!scene || !root) throw new Error('no such scene');
-document.documentElement.dataset['theme'] = query.get('theme') ?? 'system';
+document.documentElement.dataset.theme = query.get('theme') ?? 'system';
 document.documentElement.dir = query.get('dir') ?? 'ltr';
 history.replaceState(null, '', scene.path);
 createRoot(root).render(

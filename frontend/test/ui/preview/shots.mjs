@@ -1,3 +1,4 @@
+/* global process, console, URL */
 // Draws every scene at two widths and in two themes: node test/ui/preview/shots.mjs DIR [SCENE...]
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
