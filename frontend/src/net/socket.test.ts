@@ -263,7 +263,7 @@ it('gives up a handshake that leads nowhere', async () => {
   expect(Wire.all).toHaveLength(2);
 });
 
-it('connects at once when the network or the page is back', async () => {
+it('connects at once when the network or the page is back', () => {
   const socket = dial();
   wire().end(1006);
   socket.check();
