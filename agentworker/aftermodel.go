@@ -78,15 +78,15 @@ func (r *Rules) AfterModel(s *events.Conversation, c Claim, out Outcome, in Inpu
 	if open {
 		return commit(Ack, list...)
 	}
-	return r.nextStep(s, run, in, run.Step, run.Usage.Add(usage), ending{usage: usage}).after(list)
+	return r.nextStep(s, run, in, run.Step, run.Usage.Add(usage), ending{usage: usage, answers: answersIn(calls)}).after(list)
 }
 
-// sortCalls says what becomes of each call of a step: released (up to the limit
+// sortCalls says what becomes of each call of a step, and empties arguments that are too long: released (up to the limit
 // in flight, the others wait their turn), asked about, or refused. open is
 // false if none waits for an answer.
 func (r *Rules) sortCalls(run *events.Run, calls []events.ToolCall, in Input) (list []events.Event, open bool) {
 	released := 0
-	for _, t := range calls {
+	for i, t := range calls {
 		refuse := func(code, message string) {
 			list = append(list, events.ToolReturned{CallID: t.CallID, RunID: run.RunID, Error: &events.ToolError{Code: code, Message: message}})
 		}
@@ -95,6 +95,10 @@ func (r *Rules) sortCalls(run *events.Run, calls []events.ToolCall, in Input) (l
 			policy = r.Policy(t.Name)
 		}
 		switch {
+		case len(t.Arguments) > events.MaxArguments:
+			// A work item could not hold them.
+			calls[i].Arguments = jsontext.Value(`{}`)
+			refuse(events.ToolBadArgs, fmt.Sprintf("The arguments were not kept: they may have %d KiB.", events.MaxArguments>>10))
 		case r.tool(t.Name) == nil:
 			refuse(events.ToolUnknown, fmt.Sprintf("There is no tool %q.", t.Name))
 		case policy == events.Deny:

@@ -1,6 +1,8 @@
 package agentworker
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -295,11 +297,12 @@ func (r *Rules) result(s *events.Conversation, in Input, res events.Result) Deci
 // parallel calls is inside the commit that brings the last of them.
 func (r *Rules) returned(s *events.Conversation, run *events.Run, in Input, e events.ToolReturned, before ...events.Event) Decision {
 	list := append(before, e)
+	answers := answersIn(list)
 	running, asking := 0, 0
 	var waiting []*events.Call
 	for _, c := range run.Calls {
 		switch {
-		case c.CallID == e.CallID:
+		case slices.ContainsFunc(answers, func(a events.ToolReturned) bool { return a.CallID == c.CallID }):
 		case c.Status == events.CallRunning:
 			running++
 		case c.Status == events.CallAsking:
@@ -312,14 +315,24 @@ func (r *Rules) returned(s *events.Conversation, run *events.Run, in Input, e ev
 	case run.Stop != nil && running > 0:
 		return commit(Ack, list...)
 	case run.Stop != nil:
-		return r.end(s, run, in, ending{answer: &e}).after(list)
+		return r.end(s, run, in, ending{answers: answers}).after(list)
 	case len(waiting) > 0 && running < r.Limits.InFlight:
 		c := waiting[0]
+		if r.tool(c.Name) == nil {
+			return r.returned(s, run, in, gone(run, c), list...)
+		}
 		return commit(Ack, append(list, r.release(run.RunID, c.CallID, c.Name, c.Arguments, run.Deadline))...)
 	case running > 0 || asking > 0 || len(waiting) > 0:
 		return commit(Ack, list...)
 	}
-	return r.nextStep(s, run, in, run.Step, run.Usage, ending{answer: &e}).after(list)
+	return r.nextStep(s, run, in, run.Step, run.Usage, ending{answers: answers}).after(list)
+}
+
+// gone answers a call whose tool left the configuration before the call's turn
+// came: a work item for no server could never be stored.
+func gone(run *events.Run, c *events.Call) events.ToolReturned {
+	return events.ToolReturned{CallID: c.CallID, RunID: run.RunID,
+		Error: &events.ToolError{Code: events.ToolUnknown, Message: fmt.Sprintf("There is no tool %q any more.", c.Name)}}
 }
 
 // after puts events before those of d.
@@ -375,6 +388,9 @@ func (r *Rules) answer(s *events.Conversation, in Input, a events.Answer, by eve
 		e.Deadline = deadline
 	}
 	if a.Decision == events.Allow {
+		if r.tool(call.Name) == nil {
+			return r.returned(s, run, in, gone(run, call), e)
+		}
 		args := call.Arguments
 		if len(a.Arguments) > 0 {
 			args = a.Arguments

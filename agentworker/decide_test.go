@@ -518,6 +518,11 @@ func TestCallsBeyondTheLimitWaitTheirTurn(t *testing.T) {
 	if got := say(d); got != "tool.returned tool.called ack" {
 		t.Fatalf("after the first answer: %s", got)
 	}
+	without := testRules()
+	without.Limits, without.Tools = r.Limits, nil
+	if got := say(without.Decide(h.fold(t, conv), in)); got != "tool.returned tool.returned(unknown_tool) step.started(2.1) model" {
+		t.Errorf("the turn of a call whose tool is gone: %s", got)
+	}
 	h = h.then(in.ID, d.Events...)
 	in = command(events.ResultID(callB), lease(31, 1), events.Result{CallID: callB, RunID: run1, OK: true})
 	if got := say(r.Decide(h.fold(t, conv), in)); got != "tool.returned step.started(2.1) model" {

@@ -1,6 +1,8 @@
 package agentworker
 
 import (
+	"slices"
+
 	"github.com/parleychat/parley/events"
 )
 
@@ -11,8 +13,8 @@ type ending struct {
 	// text is what the model had written when it was cut; usage what it had used.
 	text  string
 	usage events.Usage
-	// answer is the tool.returned that stands before the end in the same commit.
-	answer *events.ToolReturned
+	// answers are those that stand before the end in the same commit.
+	answers []events.ToolReturned
 	// stop is the request that stands before the end in the same commit.
 	stop *events.Stop
 	// last leaves queued messages alone: the caller closes them itself.
@@ -56,18 +58,32 @@ func stopMessage(why events.Why) string {
 // call that ran; every other answer says that it did not and never will.
 func receipt(run *events.Run, e ending) events.Receipt {
 	rec := events.Receipt{Text: e.text}
-	for _, c := range run.Calls {
-		ok, toolErr, answered := c.Status == events.CallDone, c.Error, !c.ReturnedAt.IsZero()
-		if e.answer != nil && e.answer.CallID == c.CallID {
-			ok, toolErr, answered = e.answer.OK, e.answer.Error, true
-		}
-		if answered && (ok || toolErr != nil && (toolErr.Code == events.ToolFailed || toolErr.Code == events.ToolOutcomeLost)) {
-			rec.Ran = append(rec.Ran, c.CallID)
+	add := func(id events.CallID, ok bool, toolErr *events.ToolError) {
+		if ok || toolErr != nil && (toolErr.Code == events.ToolFailed || toolErr.Code == events.ToolOutcomeLost) {
+			rec.Ran = append(rec.Ran, id)
 		} else {
-			rec.NotRun = append(rec.NotRun, c.CallID)
+			rec.NotRun = append(rec.NotRun, id)
 		}
 	}
+	for _, c := range run.Calls {
+		if !slices.ContainsFunc(e.answers, func(a events.ToolReturned) bool { return a.CallID == c.CallID }) {
+			add(c.CallID, c.Status == events.CallDone, c.Error)
+		}
+	}
+	for _, a := range e.answers {
+		add(a.CallID, a.OK, a.Error)
+	}
 	return rec
+}
+
+// answersIn returns the tool.returned of a commit.
+func answersIn(list []events.Event) (answers []events.ToolReturned) {
+	for _, e := range list {
+		if a, ok := e.(events.ToolReturned); ok {
+			answers = append(answers, a)
+		}
+	}
+	return answers
 }
 
 // stop asks run id to end. The first stop wins; a deadline takes the same path

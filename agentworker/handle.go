@@ -152,7 +152,8 @@ func (h *handler) commit(ctx context.Context, step func(*events.Conversation, In
 
 // permanent reports an error that waiting does not mend.
 func permanent(err error) bool {
-	return errors.Is(err, events.ErrMalformed) || errors.Is(err, events.ErrVersion) || errors.Is(err, events.ErrForeign)
+	return errors.Is(err, events.ErrMalformed) || errors.Is(err, events.ErrVersion) || errors.Is(err, events.ErrForeign) ||
+		errors.Is(err, events.ErrTooLarge)
 }
 
 // try makes one attempt. The caller holds the entry's lock.

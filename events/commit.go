@@ -3,6 +3,7 @@ package events
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 // MaxCommit bounds an encoded commit in bytes: the LOG stream takes 1 MiB with
 // its headers.
 const MaxCommit = 1<<20 - 8<<10
+
+// ErrTooLarge reports a commit over [MaxCommit].
+var ErrTooLarge = errors.New("too large for the log")
 
 // A Commit is one atomic group of events of one conversation, and one message
 // of the LOG stream.
@@ -59,7 +63,7 @@ func (c *Commit) Encode() ([]byte, error) {
 		return nil, fmt.Errorf("encode commit: %w", err)
 	}
 	if len(b) > MaxCommit {
-		return nil, fmt.Errorf("encode commit: %d bytes are over the limit of %d", len(b), MaxCommit)
+		return nil, fmt.Errorf("encode commit: %d bytes: %w, which takes %d", len(b), ErrTooLarge, MaxCommit)
 	}
 	return b, nil
 }

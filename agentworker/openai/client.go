@@ -169,6 +169,7 @@ func collect(stream source, onText func(string)) (Completion, *Error) {
 	defer func() { _ = stream.Close() }() // the answer is read or given up
 	var out Completion
 	var calls assembly
+	size := 0
 	fail := func(e *Error) (Completion, *Error) {
 		out.ToolCalls = nil // half a call is none
 		return out, e
@@ -199,7 +200,7 @@ func collect(stream source, onText func(string)) (Completion, *Error) {
 		choice := chunk.Choices[0]
 		text := choice.Delta.Content + choice.Delta.Refusal
 		if text != "" {
-			if len(out.Text)+len(text) > maxText {
+			if size += stored(text); size > maxText {
 				return fail(garbage("The model's answer was too long."))
 			}
 			out.Text += text
@@ -216,13 +217,29 @@ func collect(stream source, onText func(string)) (Completion, *Error) {
 	}
 }
 
-// Bounds of one answer: a commit that holds it must fit into the log.
+// Bounds of one answer, in bytes as they are stored: a commit that holds it must
+// fit into the log, with the arguments twice.
 const (
 	maxText      = 256 << 10
 	maxArguments = 256 << 10 // of all calls of a step together
 	maxCalls     = 128
 	maxName      = 128
 )
+
+// stored returns the length of s within a JSON string: a control character
+// takes six bytes there.
+func stored(s string) int {
+	n := len(s)
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c == '"', c == '\\', c == '\n', c == '\r', c == '\t', c == '\b', c == '\f':
+			n++
+		case c < ' ':
+			n += 5
+		}
+	}
+	return n
+}
 
 // assembly puts tool calls together from their fragments.
 type assembly struct {
@@ -265,6 +282,6 @@ func (a *assembly) add(t api.ToolCall) bool {
 		call.Name = t.Function.Name
 	}
 	call.Arguments += t.Function.Arguments
-	a.bytes += len(t.Function.Arguments)
+	a.bytes += stored(t.Function.Arguments)
 	return a.bytes <= maxArguments && len(call.Name) <= maxName
 }
