@@ -47,6 +47,7 @@ max_client_conn = 1000
 default_pool_size = %[4]d
 server_idle_timeout = 2
 server_login_retry = 1
+query_wait_timeout = 3
 log_connections = 0
 log_disconnections = 0
 `, s.socketDir(), dir, users, poolerBackends), 0o600),
