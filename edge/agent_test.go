@@ -34,10 +34,11 @@ func newAgent(t testing.TB, l *eventlog.Log) *agent {
 	t.Helper()
 	a := &agent{t: t, log: l, drafts: map[string]*events.Snapshot{}}
 	ctx, cancel := context.WithCancel(context.Background())
+	hard, stop := context.WithCancel(context.Background())
 	var wg sync.WaitGroup
 	for _, consumer := range []string{eventlog.ConsumerMessages, eventlog.ConsumerControls} {
 		wg.Go(func() {
-			err := l.Serve(ctx, context.WithoutCancel(ctx), events.StreamInbox, consumer,
+			err := l.Serve(ctx, hard, events.StreamInbox, consumer,
 				func(context.Context) (func(), error) { return func() {}, nil }, a.handle)
 			if err != nil {
 				t.Errorf("agent: %v", err)
@@ -52,6 +53,7 @@ func newAgent(t testing.TB, l *eventlog.Log) *agent {
 		unsubscribe()
 		cancel()
 		l.Conn().Close() // ends pulls at once
+		stop()           // and a commit that waits for its answer, else for ever
 		wg.Wait()
 	})
 	return a
