@@ -40,6 +40,8 @@ const branchesAfter = 1500;
 
 export function createFollowing(k: Kernel, link: Link, userId: () => string | undefined, events: Events): Following {
   const cache = new Map<string, Conversation>();
+  /** Conversations here with all their branches; commits keep them so. */
+  const whole = new Set<string>();
   const stream = new Stream();
   let shown: LiveDraft | undefined;
   /** Grows with every change of what is on screen, so that a late answer finds nobody. */
@@ -127,6 +129,7 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
     if (user === undefined || loading === turn) return;
     const mine = turn;
     loading = mine;
+    whole.delete(id);
     try {
       const base = await k.deps.api.messages(user, id);
       if (mine !== turn) return;
@@ -161,19 +164,20 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
     const mine = turn;
     const user = userId();
     const open = ready();
-    if (!open || user === undefined || open.state.n > branchesUpTo || open.state.runs.length === 0) return;
+    if (!open || user === undefined || whole.has(open.id) || open.state.n > branchesUpTo) return;
     branches = setTimeout(() => {
       const read = async () => {
-        let whole = emptyConversation(user, open.id);
+        let all = emptyConversation(user, open.id);
         for (let more = true; more;) {
-          const page = await k.deps.api.events(user, open.id, whole.n);
+          const page = await k.deps.api.events(user, open.id, all.n);
           if (mine !== turn) return;
-          for (const c of page.data) if (fit(whole, c) === 'next') whole = fold(whole, c);
+          for (const c of page.data) if (fit(all, c) === 'next') all = fold(all, c);
           more = page.has_more && page.data.length > 0;
         }
         const now = ready();
         if (!now) return;
-        const state = withRunsOf(now.state, whole);
+        whole.add(open.id);
+        const state = withRunsOf(now.state, all);
         if (state === now.state) return;
         // Everything is here now: there is nothing older to ask for.
         const { has_more: _, ...rest } = state;
@@ -211,6 +215,7 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
       turn++;
       // The socket follows a conversation to which it sends a message.
       resuming = true;
+      whole.add(id);
       k.patch({ open: { id, status: 'live', state: emptyConversation(user, id) } });
     },
 
@@ -319,6 +324,7 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
     clear() {
       leave();
       cache.clear();
+      whole.clear();
       k.merge({ open: undefined });
     },
   };

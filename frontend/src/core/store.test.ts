@@ -569,5 +569,11 @@ describe('the open conversation', () => {
     expect(open(store)?.state.runs.map((r) => r.message.text)).toContain('instead');
     expect(path(open(store)!.state)).toHaveLength(8);
     expect(open(store)?.state).not.toHaveProperty('has_more');
+    const asked = server.requests.length;
+    store.actions.openConversation(undefined);
+    store.actions.openConversation('c1');
+    await settle(3000);
+    expect(open(store)?.status).toBe('live');
+    expect(server.requests).toHaveLength(asked);
   });
 });

@@ -52,6 +52,10 @@ it('4, 7, 53: messages written without a connection wait in order and are stored
   for (const text of ['/long 6', '/long 7', '/long 8']) await say(page, text);
   await logOf(page).getByText('/long 8').waitFor();
   await composerOf(page).fill('still typing');
+  const question = page.waitForEvent('dialog');
+  await page.close({ runBeforeUnload: true });
+  expect((await question).type()).toBe('beforeunload');
+  await (await question).dismiss();
   await server.run();
   await page.waitForFunction(() => document.querySelectorAll('[data-run][data-status=completed]').length === 4);
   person.expected = undefined;
