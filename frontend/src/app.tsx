@@ -1,6 +1,5 @@
-import { useState } from 'react';
+import { lazy, Suspense, useState } from 'react';
 
-import { SignIn } from './auth/SignIn';
 import { useActions, useStore } from './core/react';
 import { t } from './i18n/t';
 import { Shell } from './routes';
@@ -11,6 +10,8 @@ import { ErrorBoundary } from './ui/ErrorBoundary';
 import { Skeleton } from './ui/Skeleton';
 import { Toasts } from './ui/Toasts';
 import { OnTop, TopLayer } from './ui/topLayer';
+
+const SignIn = lazy(() => import('./auth/SignIn').then((module) => ({ default: module.SignIn })));
 
 /** The page. The store is around it. */
 export function App() {
@@ -42,7 +43,9 @@ function Gate() {
     case 'form':
       return (
         <main className="flex h-dvh items-center justify-center overflow-y-auto">
-          <SignIn />
+          <Suspense>
+            <SignIn />
+          </Suspense>
         </main>
       );
     case 'unknown':
@@ -55,7 +58,9 @@ function Page({ expired }: { expired: boolean }) {
     <>
       <Shell />
       <Dialog open={expired} onClose={() => undefined} label={t.session.expiredTitle} closable={false}>
-        <SignIn expired />
+        <Suspense>
+          <SignIn expired />
+        </Suspense>
       </Dialog>
     </>
   );

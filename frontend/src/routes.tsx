@@ -1,5 +1,5 @@
 import { ListTodo, Menu as MenuIcon, PanelLeftOpen, PanelRightOpen, SquarePen } from 'lucide-react';
-import { useCallback, useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
 import { useLocation, useRoute, useSearch } from 'wouter';
 
 import { Account } from './auth/Account';
@@ -18,8 +18,9 @@ import { Dialog } from './ui/Dialog';
 import { ErrorBoundary } from './ui/ErrorBoundary';
 import { NotFound } from './ui/NotFound';
 import { loadChoice, saveChoice } from './ui/prefs';
-import { Shortcuts } from './ui/Shortcuts';
 import { medium, useMedia, wide } from './ui/useMedia';
+
+const Shortcuts = lazy(() => import('./ui/Shortcuts').then((module) => ({ default: module.Shortcuts })));
 
 /** The address of a conversation, and of one of its branches. */
 export function conversationPath(id: string | undefined, tip?: string): string {
@@ -243,7 +244,11 @@ export function Shell() {
           {panel}
         </Dialog>
       )}
-      <Shortcuts open={shortcuts} onClose={() => setShortcuts(false)} />
+      <Dialog open={shortcuts} onClose={() => setShortcuts(false)} label={t.keys.title} heading>
+        <Suspense>
+          <Shortcuts />
+        </Suspense>
+      </Dialog>
     </div>
   );
 }

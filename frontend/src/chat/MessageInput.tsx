@@ -134,7 +134,7 @@ export function MessageInput(props: Props) {
       )}
       <div
         className={cx(
-          'flex items-end gap-1 rounded-lg border bg-bg py-1 ps-4 pe-1.5 focus-within:border-accent focus-within:outline-1 focus-within:outline-accent',
+          'flex items-end gap-1 rounded-lg border bg-bg py-1 ps-4 pe-1.5 focus-within:border-accent focus-within:outline-2 focus-within:-outline-offset-1 focus-within:outline-accent',
           over > 0 ? 'border-danger' : 'border-edge',
         )}
       >

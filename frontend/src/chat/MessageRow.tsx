@@ -16,7 +16,7 @@ import { useActions } from '../core/react';
 import type { LiveDraft } from '../core/state';
 import { clock } from '../i18n/format';
 import { t } from '../i18n/t';
-import { Markdown } from '../markdown/Markdown';
+import { MarkdownText } from '../markdown/MarkdownText';
 import type { Run } from '../protocol/types';
 import { ToolCalls } from '../tools/ToolCalls';
 import { useAnnounce } from '../ui/announce';
@@ -94,7 +94,7 @@ export const MessageRow = memo(function MessageRow(props: Props) {
           <div className="space-y-2.5">
             {parts.map((part) =>
               part.kind === 'text' ? (
-                <Markdown key={part.key} text={part.text} growing={part.growing} />
+                <MarkdownText key={part.key} text={part.text} growing={part.growing} />
               ) : (
                 <ToolCalls key={part.key} calls={part.calls} connected={connected} onTask={onTask} />
               ),

@@ -7,7 +7,7 @@ import { mend, readAll, readMore, type Block, type Blocks } from './blocks';
 import { CodeBlock } from './CodeBlock';
 import { decodeEntities, safeHref } from './links';
 
-interface MarkdownProps {
+export interface MarkdownProps {
   text: string;
   /** Whether more text may follow. */
   growing?: boolean;
@@ -19,9 +19,9 @@ export const Markdown = memo(function Markdown({ text, growing = false }: Markdo
   const last = growing ? blocks.length - 1 : -1;
   return (
     <div className="prose">
-      {blocks.map((block, i) =>
-        i === last ? <OpenBlock key={block.start} block={block} /> : <ClosedBlock key={block.start} block={block} />,
-      )}
+      {blocks.map((block, i) => (
+        <BlockView key={block.start} block={block} open={i === last} />
+      ))}
     </div>
   );
 });
@@ -37,15 +37,12 @@ function useBlocks(text: string, growing: boolean): readonly Block[] {
   return read.blocks;
 }
 
-const ClosedBlock = memo(function ClosedBlock({ block }: { block: Block }) {
-  return <>{draw(block.token)}</>;
-});
-
-/** The block that is being written: shown as it will be once it is whole. */
-const OpenBlock = memo(function OpenBlock({ block }: { block: Block }) {
+/** One block. The last of a growing text is shown as it will be once it is whole. */
+const BlockView = memo(function BlockView({ block, open }: { block: Block; open: boolean }) {
   const { token, raw } = block;
-  if (token.type === 'code' || token.type === 'hr') return <>{draw(token)}</>;
-  return <>{new Lexer({ gfm: true }).lex(mend(raw)).map(drawKeyed)}</>;
+  const mended = open && token.type !== 'code' && token.type !== 'hr' ? mend(raw) : raw;
+  // The same list of elements either way: what stands stays when the block is done.
+  return <>{(mended === raw ? [token] : new Lexer({ gfm: true }).lex(mended)).map(drawKeyed)}</>;
 });
 
 function drawKeyed(token: Token, i: number): ReactNode {

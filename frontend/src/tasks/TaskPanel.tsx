@@ -1,5 +1,5 @@
 import { ArrowDownWideNarrow, Check, PanelRightClose, X } from 'lucide-react';
-import { useMemo, useState } from 'react';
+import { lazy, Suspense, useMemo, useState } from 'react';
 
 import { useActions, useStore } from '../core/react';
 import { number } from '../i18n/format';
@@ -14,8 +14,9 @@ import { Skeleton } from '../ui/Skeleton';
 import { useNow } from '../ui/useNow';
 import { AddTask } from './AddTask';
 import { arrange, counts, living, type Filter, type Sort } from './due';
-import { TaskHistory } from './TaskHistory';
 import { TaskRow } from './TaskRow';
+
+const TaskHistory = lazy(() => import('./TaskHistory').then((module) => ({ default: module.TaskHistory })));
 
 const filters: readonly Filter[] = ['all', 'open', 'completed'];
 const sorts: readonly Sort[] = ['due', 'number', 'changed'];
@@ -136,13 +137,15 @@ export function TaskPanel({ onClose, sheet = false, onOpenConversation }: Props)
         heading
       >
         {historyOf && (
-          <TaskHistory
-            task={byId[historyOf.task_id] ?? historyOf}
-            onOpen={(id) => {
-              setHistoryOf(undefined);
-              onOpenConversation(id);
-            }}
-          />
+          <Suspense fallback={<Skeleton rows={4} />}>
+            <TaskHistory
+              task={byId[historyOf.task_id] ?? historyOf}
+              onOpen={(id) => {
+                setHistoryOf(undefined);
+                onOpenConversation(id);
+              }}
+            />
+          </Suspense>
         )}
       </Dialog>
     </section>

@@ -96,8 +96,6 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
             )}
           >
             {text}
-            {/* Colour and icon say it to the eye; this says it to everybody. */}
-            {state === 'done' && <span className="sr-only">, {t.markdown.done}</span>}
           </button>
           {note !== undefined && <span className="text-muted">· {note}</span>}
           {taskId !== undefined && (

@@ -35,9 +35,8 @@ export function Dialog({ open, onClose, label, place = 'centre', heading, closab
   useEffect(() => {
     const d = dialog.current;
     if (!d || d.open === open) return;
-    if (!open) d.close();
-    else if ('showModal' in d) d.showModal();
-    else (d as HTMLDialogElement).setAttribute('open', '');
+    if (open) d.showModal();
+    else d.close();
   }, [open]);
 
   return (

@@ -1,5 +1,4 @@
 import { t } from '../i18n/t';
-import { Dialog } from './Dialog';
 
 const mac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 const mod = mac ? '⌘' : 'Ctrl';
@@ -16,23 +15,22 @@ const rows: readonly (readonly [string, readonly string[]])[] = [
   [t.keys.shortcuts, [mod, '/']],
 ];
 
-export function Shortcuts({ open, onClose }: { open: boolean; onClose: () => void }) {
+/** What the keys do. */
+export function Shortcuts() {
   return (
-    <Dialog open={open} onClose={onClose} label={t.keys.title} heading>
-      <dl className="overflow-y-auto px-4 py-2 text-control">
-        {rows.map(([name, keys]) => (
-          <div key={name} className="flex items-center justify-between gap-4 border-b border-line py-2 last:border-0">
-            <dt>{name}</dt>
-            <dd className="flex shrink-0 gap-1">
-              {keys.map((k) => (
-                <kbd key={k} className="rounded-sm border border-line bg-surface px-1.5 font-sans text-meta text-muted">
-                  {k}
-                </kbd>
-              ))}
-            </dd>
-          </div>
-        ))}
-      </dl>
-    </Dialog>
+    <dl className="overflow-y-auto px-4 py-2 text-control">
+      {rows.map(([name, keys]) => (
+        <div key={name} className="flex items-center justify-between gap-4 border-b border-line py-2 last:border-0">
+          <dt>{name}</dt>
+          <dd className="flex shrink-0 gap-1">
+            {keys.map((k) => (
+              <kbd key={k} className="rounded-sm border border-line bg-surface px-1.5 font-sans text-meta text-muted">
+                {k}
+              </kbd>
+            ))}
+          </dd>
+        </div>
+      ))}
+    </dl>
   );
 }
