@@ -27,6 +27,8 @@ type admin struct {
 	base     *base
 	registry *prometheus.Registry
 	e        *env
+	// own says what else is wrong with the role; nil says nothing.
+	own func() error
 }
 
 func (a Admin) role(e *env, b *base) *admin {
@@ -73,6 +75,12 @@ func (a *admin) ready(w http.ResponseWriter, r *http.Request) {
 	}
 	if err := a.base.store.Ping(ctx); err != nil {
 		checks["postgres"], ready = "not reachable", false
+	}
+	if a.own != nil {
+		checks["role"] = "ok"
+		if err := a.own(); err != nil {
+			checks["role"], ready = err.Error(), false
+		}
 	}
 	w.Header().Set("Content-Type", "application/json")
 	if !ready {

@@ -172,8 +172,9 @@ func (c *toolworkerCmd) Run(ctx context.Context, e *env) error {
 }
 
 type recorderCmd struct {
-	Join  `embed:""`
-	Admin `embed:""`
+	Join        `embed:""`
+	Admin       `embed:""`
+	AdoptNewLog bool `help:"Record from the start of a log that replaced the recorded one, such as after NATS lost its store." group:"Servers"`
 }
 
 // Run runs a recorder.
@@ -184,10 +185,11 @@ func (c *recorderCmd) Run(ctx context.Context, e *env) error {
 	}
 	defer b.close()
 	a := c.role(e, b)
-	r, err := recorder.New(recorder.Options{Log: b.log, Store: b.store, Logger: e.logger, Registerer: a.registry})
+	r, err := recorder.New(recorder.Options{Log: b.log, Store: b.store, Logger: e.logger, Registerer: a.registry, AdoptNewLog: c.AdoptNewLog})
 	if err != nil {
 		return err
 	}
+	a.own = r.Ready
 	return together(ctx, r, a, roleFunc(b.nats.watch))
 }
 
