@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	_ "time/tzdata" // the image holds no zone files, and people's "today" needs theirs
 
 	"github.com/alecthomas/kong"
 )
