@@ -16,16 +16,12 @@ COPY --from=page /src/frontend/dist/ frontend/dist/
 ARG VERSION=dev TARGETOS TARGETARCH
 RUN CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -ldflags "-s -w -X main.version=$VERSION" -o /out/parley ./cmd/parley
-RUN echo 'parley:x:65532:65532:parley:/:/sbin/nologin' > /out/passwd \
-    && cp "$(go env GOROOT)/lib/time/zoneinfo.zip" /out/zoneinfo.zip
+RUN echo 'parley:x:65532:65532:parley:/:/sbin/nologin' > /out/passwd
 
 FROM scratch
 COPY --from=binary /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
-# "Today" in a prompt is told in the person's own time zone.
-COPY --from=binary /out/zoneinfo.zip /zoneinfo.zip
 COPY --from=binary /out/passwd /etc/passwd
 COPY --from=binary /out/parley /parley
-ENV ZONEINFO=/zoneinfo.zip
 USER 65532:65532
 EXPOSE 7420
 HEALTHCHECK --interval=5s --timeout=3s --start-period=30s --retries=6 CMD ["/parley", "healthcheck"]
