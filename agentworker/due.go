@@ -14,6 +14,9 @@ type Timer struct {
 	Inbox events.Inbox
 }
 
+// key tells a timer from other emissions.
+func (t *Timer) key() string { return "timer:" + t.ID }
+
 // Due is what must be on its way in a given state.
 type Due struct {
 	Timers []Timer

@@ -20,12 +20,20 @@ type handler struct {
 	d     *eventlog.Delivery
 	in    Input
 	entry *conversation
+	// slot gives back the slot that a handler without one took for its model
+	// call. Slotted deliveries come with theirs.
+	slotted bool
+	slot    func()
 
-	unlisten func() // ends the subscriptions of a lease holder; nil before
-	recheck  sync.Mutex
+	unlisten func()         // ends the subscriptions of a lease holder; nil before
+	recheck  sync.Mutex     // one look at the log at a time
+	checks   sync.WaitGroup // the looks that signals asked for
 
-	mu     sync.Mutex
-	stream *stream // the open model call
+	mu        sync.Mutex
+	stream    *stream // the open model call, nil before and after
+	signalled bool    // a signal came that no look at the log has followed yet
+	closed    bool    // no more looks
+	lost      bool    // the model call belongs to another delivery
 }
 
 // A plan is what a committed decision leaves to do.
@@ -37,20 +45,21 @@ type plan struct {
 	done    bool // the first run of the conversation has been completed
 }
 
-// handle is the eventlog.Handler of all four consumers.
-func (w *Worker) handle(ctx context.Context, d *eventlog.Delivery) {
+// handle is the eventlog.Handler of all four consumers. Slotted says that d was
+// pulled with a slot for a model call.
+func (w *Worker) handle(ctx context.Context, d *eventlog.Delivery, slotted bool) {
 	in, ref, err := w.read(d)
 	if err != nil {
 		w.discard(ctx, d, err)
 		return
 	}
-	h := &handler{w: w, d: d, in: in, entry: w.cache.get(ref)}
+	h := &handler{w: w, d: d, in: in, entry: w.cache.get(ref), slotted: slotted}
 	release := d.Hold(w.opts.RenewEvery, h.check)
 	defer release()
 	defer h.close()
 	switch err := h.run(ctx); {
 	case err == nil:
-	case errors.Is(err, errLost):
+	case h.lostLease():
 		// The message belongs to another delivery now: ack and nak would act on that.
 	case ctx.Err() != nil:
 		release()
@@ -97,11 +106,7 @@ func (h *handler) run(ctx context.Context) error {
 			if err := h.emit(ctx, p.due); err != nil {
 				return err
 			}
-			if p.DeadLetter != "" {
-				if err := h.w.log.DeadLetter(ctx, h.d, p.DeadLetter); err != nil {
-					return err
-				}
-			}
+			h.deafen() // the next holder of a lease answers for the conversation
 			h.w.acked("ack", h.d.Ack())
 			if p.done {
 				h.w.title(ctx, h.entry)
@@ -126,8 +131,10 @@ func (h *handler) run(ctx context.Context) error {
 // whenever someone was faster, and waiting out outages.
 func (h *handler) commit(ctx context.Context, step func(*events.Conversation, Input) Decision) (*plan, error) {
 	w, e := h.w, h.entry
-	e.mu.Lock()
-	defer e.mu.Unlock()
+	if err := e.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer e.unlock()
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		p, err := h.try(ctx, step)
 		if err == nil {
@@ -171,6 +178,12 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 			return nil, err
 		}
 	}
+	if d.DeadLetter != "" {
+		// Before the commit: once that is there, a redelivery is only acknowledged.
+		if err := w.log.DeadLetter(ctx, h.d, d.DeadLetter); err != nil {
+			return nil, err
+		}
+	}
 	if len(d.Events) > 0 {
 		c, err := h.build(in, d)
 		if err != nil {
@@ -180,10 +193,15 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 		var conflict *eventlog.ConflictError
 		switch {
 		case err == nil:
-			if err := e.apply(c, seq, 0); err != nil {
-				e.state = nil // never: n was this state's next
+			raw, err := c.Encode() // for its length
+			if err == nil {
+				err = e.apply(c, seq, len(raw))
+			}
+			if err != nil {
+				e.state = nil // never: it was encoded before, and n was this state's next
 				return nil, err
 			}
+			w.cache.settle(e)
 		case errors.As(err, &conflict) && conflict.Stored:
 			// Stored after all, perhaps with more behind it: go on only if the
 			// state still gives the model call to this handler.
@@ -231,6 +249,7 @@ func (h *handler) plan(d Decision) (*plan, error) {
 		return p, nil
 	}
 	p.due = h.w.rules.Due(s)
+	h.entry.emitted.keep(p.due)
 	for _, e := range d.Events {
 		if _, ok := e.(events.RunCompleted); ok && s.Title == "" {
 			p.done = true
@@ -254,7 +273,7 @@ func (h *handler) plan(d Decision) (*plan, error) {
 // waiting out outages until ctx ends.
 func (h *handler) emit(ctx context.Context, due Due) error {
 	for _, t := range due.Timers {
-		err := h.once(ctx, "timer:"+t.ID, func() error { return h.w.log.Schedule(ctx, t.ID, t.At, &t.Inbox) })
+		err := h.once(ctx, t.key(), func() error { return h.w.log.Schedule(ctx, t.ID, t.At, &t.Inbox) })
 		if err != nil {
 			return err
 		}
@@ -269,18 +288,13 @@ func (h *handler) emit(ctx context.Context, due Due) error {
 
 func (h *handler) once(ctx context.Context, key string, publish func() error) error {
 	e := h.entry
-	e.mu.Lock()
-	seen := e.emitted[key]
-	e.mu.Unlock()
-	if seen {
+	if e.emitted.has(key) {
 		return nil
 	}
 	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		err := publish()
 		if err == nil {
-			e.mu.Lock()
-			e.emitted[key] = true
-			e.mu.Unlock()
+			e.emitted.add(key)
 			return nil
 		}
 		h.w.logger.Warn("waiting to emit", "conversation_id", e.ref.Conversation(), "err", err)

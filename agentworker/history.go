@@ -15,28 +15,89 @@ import (
 // their commits. A miss costs a read of the history, nothing else.
 const cacheBytes = 128 << 20
 
+// entryBytes is what a conversation counts beside its commits.
+const entryBytes = 4 << 10
+
 // A conversation is a cached fold. Its lock makes the handlers of one process
 // take turns; between processes the log's expected sequence decides.
 type conversation struct {
 	ref events.Ref
+	// turn holds a value while the entry is locked. It may be held over an
+	// outage, so whoever waits for it does so no longer than its own context.
+	turn chan struct{}
 
-	mu    sync.Mutex
 	state *events.Conversation
 	seq   uint64 // of the newest commit in state
 	bytes int
-	// emitted remembers what this process has seen stored for the open calls
-	// and timers, so that due(state) is not published again at every commit.
-	emitted map[string]bool
+
+	emitted emissions
 
 	// Guarded by the cache's lock: the size counted for it, and its place.
 	counted int
 	place   *list.Element
 }
 
+// lock fails only when ctx ends.
+func (e *conversation) lock(ctx context.Context) error {
+	select {
+	case e.turn <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (e *conversation) unlock() { <-e.turn }
+
+// emissions remember what this process has seen stored for the open calls and
+// timers, so that due(state) is not published again at every commit.
+type emissions struct {
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+func (m *emissions) has(key string) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.keys[key]
+}
+
+func (m *emissions) add(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.keys == nil {
+		m.keys = map[string]bool{}
+	}
+	m.keys[key] = true
+}
+
+// keep forgets all that is not due any more. Forgetting too much is harmless:
+// it is published again, and its id absorbs it.
+func (m *emissions) keep(due Due) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.keys) == 0 {
+		return
+	}
+	keep := make(map[string]bool, len(m.keys))
+	for _, t := range due.Timers {
+		if m.keys[t.key()] {
+			keep[t.key()] = true
+		}
+	}
+	for _, item := range due.Work {
+		if m.keys[item.DedupeID()] {
+			keep[item.DedupeID()] = true
+		}
+	}
+	m.keys = keep
+}
+
 // A cache holds the folds of recent conversations.
 type cache struct {
 	log     *eventlog.Log
 	archive eventlog.Archive
+	limit   int
 
 	mu    sync.Mutex
 	byRef map[events.Ref]*conversation
@@ -45,7 +106,7 @@ type cache struct {
 }
 
 func newCache(log *eventlog.Log, archive eventlog.Archive) *cache {
-	return &cache{log: log, archive: archive, byRef: map[events.Ref]*conversation{}, lru: list.New()}
+	return &cache{log: log, archive: archive, limit: cacheBytes, byRef: map[events.Ref]*conversation{}, lru: list.New()}
 }
 
 // get returns the entry of r. An entry that is evicted while a handler works on
@@ -57,13 +118,13 @@ func (c *cache) get(r events.Ref) *conversation {
 		c.lru.MoveToFront(e.place)
 		return e
 	}
-	e := &conversation{ref: r, emitted: map[string]bool{}}
+	e := &conversation{ref: r, turn: make(chan struct{}, 1), bytes: entryBytes}
 	e.place = c.lru.PushFront(e)
 	c.byRef[r] = e
 	return e
 }
 
-// settle counts e's size and evicts what no longer fits. The caller holds e.mu.
+// settle counts e's size and evicts what no longer fits. The caller holds e.
 func (c *cache) settle(e *conversation) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -72,7 +133,7 @@ func (c *cache) settle(e *conversation) {
 	}
 	c.bytes += e.bytes - e.counted
 	e.counted = e.bytes
-	for c.bytes > cacheBytes && c.lru.Len() > 1 {
+	for c.bytes > c.limit && c.lru.Len() > 1 {
 		old, ok := c.lru.Remove(c.lru.Back()).(*conversation)
 		if !ok {
 			return
@@ -82,7 +143,7 @@ func (c *cache) settle(e *conversation) {
 	}
 }
 
-// refresh brings e up to the log's end. The caller holds e.mu.
+// refresh brings e up to the log's end. The caller holds e.
 func (c *cache) refresh(ctx context.Context, e *conversation) error {
 	if e.state != nil {
 		tail, err := c.log.Read(ctx, e.ref, e.seq+1)
@@ -102,8 +163,8 @@ func (c *cache) refresh(ctx context.Context, e *conversation) error {
 	if err != nil {
 		return err
 	}
-	e.state, e.seq, e.bytes = events.NewConversation(e.ref), 0, 0
-	clear(e.emitted)
+	e.state, e.seq, e.bytes = events.NewConversation(e.ref), 0, entryBytes
+	e.emitted.keep(Due{})
 	if err := e.applyAll(all); err != nil {
 		e.state = nil
 		return fmt.Errorf("fold: %w", err)
@@ -126,8 +187,5 @@ func (e *conversation) apply(c *events.Commit, seq uint64, size int) error {
 		return err
 	}
 	e.seq, e.bytes = seq, e.bytes+size
-	if e.state.Active() == nil && len(e.state.Calls) == 0 {
-		clear(e.emitted)
-	}
 	return nil
 }

@@ -22,6 +22,7 @@ type stream struct {
 	claim   Claim
 	ref     events.Ref
 	publish func(subject string, data []byte) error
+	ctx     context.Context // the call's own: its end makes a look at the log pointless
 	cut     context.CancelCauseFunc
 
 	mu    sync.Mutex
@@ -105,13 +106,16 @@ func (s *stream) snapshot() []byte {
 func (h *handler) callModel(ctx context.Context, p *plan) Outcome {
 	mctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
-	s := &stream{claim: p.claim, ref: h.entry.ref, publish: h.w.log.Publish, cut: cut}
-	h.mu.Lock()
-	h.stream = s
-	h.mu.Unlock()
+	s := &stream{claim: p.claim, ref: h.entry.ref, publish: h.w.log.Publish, ctx: mctx, cut: cut}
+	h.open(s)
 	begun := time.Now()
-	completion, err := h.w.opts.Model.Stream(mctx, p.request, s.write)
+	var completion openai.Completion
+	err := h.takeSlot(mctx)
+	if err == nil {
+		completion, err = h.w.opts.Model.Stream(mctx, p.request, s.write)
+	}
 	s.end()
+	h.open(nil)
 	s.mu.Lock()
 	completion.Text = string(s.text)
 	s.mu.Unlock()
@@ -120,17 +124,58 @@ func (h *handler) callModel(ctx context.Context, p *plan) Outcome {
 		out.Err = &openai.Error{Code: events.FailModel, Message: "The model did not answer. Your message is saved; you can ask again.", Err: err}
 	}
 	if err != nil && mctx.Err() == nil {
-		h.w.logger.Warn("model call failed", "run_id", p.claim.RunID, "step", p.claim.Step, "attempt", p.claim.Attempt, "err", err)
+		// Without the sentence for the person: it may quote the provider, and that the prompt.
+		h.w.logger.Warn("model call failed", "run_id", p.claim.RunID, "step", p.claim.Step, "attempt", p.claim.Attempt,
+			"code", out.Err.Code, "err", out.Err.Err)
 	}
 	h.w.logger.Debug("model call ended", "run_id", p.claim.RunID, "step", p.claim.Step, "attempt", p.claim.Attempt,
 		"duration_ms", time.Since(begun).Milliseconds(), "output_tokens", completion.OutputTokens)
 	return out
 }
 
+// takeSlot waits for a slot unless the delivery came with one. Its room among
+// the controls is given back: a stop never waits behind the answers it should stop.
+func (h *handler) takeSlot(ctx context.Context) error {
+	if h.slotted {
+		return nil
+	}
+	h.d.Release()
+	release, err := h.w.slots.first(ctx)
+	if err != nil {
+		return err
+	}
+	h.slotted, h.slot = true, release
+	return nil
+}
+
+// open makes s the open model call, or says that there is none.
+func (h *handler) open(s *stream) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.stream = s
+	if s != nil && h.signalled {
+		// It came between the commit of step.started and now.
+		h.checks.Go(func() { h.check() })
+	}
+}
+
+// signal has the log looked at, now or as soon as a model call is open.
+func (h *handler) signal() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.signalled || h.closed {
+		return
+	}
+	h.signalled = true
+	if h.stream != nil {
+		h.checks.Go(func() { h.check() })
+	}
+}
+
 // listen subscribes the lease holder to stop signals and to requests for the text so far.
 func (h *handler) listen() error {
 	ref := h.entry.ref
-	unsignal, err := h.w.log.Subscribe(ref.Signal(), func(*nats.Msg) { go h.check() })
+	unsignal, err := h.w.log.Subscribe(ref.Signal(), func(*nats.Msg) { h.signal() })
 	if err != nil {
 		return err
 	}
@@ -151,40 +196,83 @@ func (h *handler) listen() error {
 	return nil
 }
 
-func (h *handler) close() {
+// deafen ends the subscriptions of a lease holder.
+func (h *handler) deafen() {
 	if h.unlisten != nil {
 		h.unlisten()
+		h.unlisten = nil
 	}
 }
 
+// close ends what the handler has begun, and waits for it.
+func (h *handler) close() {
+	h.deafen()
+	h.mu.Lock()
+	h.closed = true
+	h.mu.Unlock()
+	h.checks.Wait()
+	if h.slot != nil {
+		h.slot()
+	}
+}
+
+// lostLease reports whether the message belongs to another delivery.
+func (h *handler) lostLease() bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.lost
+}
+
 // check reads the log again while a model call is open, and cuts the call if
-// the run was asked to stop or the lease has gone to another delivery. It runs
-// at a signal and at each renewal, because a signal may be lost.
-func (h *handler) check() {
+// the run was asked to stop or the lease has gone to another delivery: then it
+// reports false. It runs at a signal and at each renewal, because a signal may
+// be lost.
+func (h *handler) check() (mine bool) {
+	h.recheck.Lock()
+	defer h.recheck.Unlock()
 	h.mu.Lock()
 	s := h.stream
+	if s != nil {
+		h.signalled = false
+	}
 	h.mu.Unlock()
-	if s == nil || !h.recheck.TryLock() {
-		return
+	if s == nil {
+		return true
 	}
-	defer h.recheck.Unlock()
-	ctx, cancel := context.WithTimeout(context.Background(), h.w.opts.RenewEvery)
+	ctx, cancel := context.WithTimeout(s.ctx, h.w.opts.RenewEvery)
 	defer cancel()
-	e := h.entry
-	e.mu.Lock()
-	err := h.w.cache.refresh(ctx, e)
-	var run *events.Run
-	if err == nil {
-		run = s.claim.holds(e.state)
-	}
-	stopped := run != nil && run.Stop != nil
-	e.mu.Unlock()
+	run, err := h.look(ctx, s.claim)
 	switch {
+	case s.ctx.Err() != nil:
+		return true // the call has ended meanwhile; its handler looks for itself
 	case err != nil:
 		h.w.logger.Warn("cannot look for a stop", "run_id", s.claim.RunID, "err", err)
 	case run == nil:
+		h.mu.Lock()
+		h.lost = true
+		h.mu.Unlock()
 		s.cut(errLost)
-	case stopped:
+		return false
+	case run.Stop != nil:
 		s.cut(errStopped)
 	}
+	return true
+}
+
+// look returns a copy of the run as the log has it now if c holds its model call, else nil.
+func (h *handler) look(ctx context.Context, c Claim) (*events.Run, error) {
+	e := h.entry
+	if err := e.lock(ctx); err != nil {
+		return nil, err
+	}
+	defer e.unlock()
+	if err := h.w.cache.refresh(ctx, e); err != nil {
+		return nil, err
+	}
+	run := c.holds(e.state)
+	if run == nil {
+		return nil, nil
+	}
+	now := *run
+	return &now, nil
 }

@@ -26,7 +26,7 @@ func (w *Worker) title(ctx context.Context, e *conversation) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, titleTimeout)
 	defer cancel()
-	req, ok := w.titleRequest(e)
+	req, ok := w.titleRequest(ctx, e)
 	if !ok {
 		return
 	}
@@ -65,9 +65,11 @@ type titled struct{}
 func (titled) CommandType() string { return "title" }
 
 // titleRequest asks for a title of the first completed exchange.
-func (w *Worker) titleRequest(e *conversation) (openai.Request, bool) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
+func (w *Worker) titleRequest(ctx context.Context, e *conversation) (openai.Request, bool) {
+	if e.lock(ctx) != nil {
+		return openai.Request{}, false
+	}
+	defer e.unlock()
 	if e.state == nil || e.state.Title != "" {
 		return openai.Request{}, false
 	}

@@ -123,13 +123,14 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	serve := func(stream, consumer string, acquire eventlog.Acquire) {
-		g.Go(func() error { return w.log.Serve(gctx, work, stream, consumer, acquire, w.handle) })
+	serve := func(stream, consumer string, acquire eventlog.Acquire, slotted bool) {
+		h := func(ctx context.Context, d *eventlog.Delivery) { w.handle(ctx, d, slotted) }
+		g.Go(func() error { return w.log.Serve(gctx, work, stream, consumer, acquire, h) })
 	}
-	serve(events.StreamInbox, eventlog.ConsumerResults, w.slots.first)
-	serve(events.StreamInbox, eventlog.ConsumerMessages, w.slots.second)
-	serve(events.StreamInbox, eventlog.ConsumerControls, unslotted)
-	serve(events.StreamTimer, eventlog.ConsumerTimers, unslotted)
+	serve(events.StreamInbox, eventlog.ConsumerResults, w.slots.first, true)
+	serve(events.StreamInbox, eventlog.ConsumerMessages, w.slots.second, true)
+	serve(events.StreamInbox, eventlog.ConsumerControls, unslotted, false)
+	serve(events.StreamTimer, eventlog.ConsumerTimers, unslotted, false)
 	w.logger.Info("agentworker started", "worker", w.name, "slots", w.opts.Slots)
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("agentworker: %w", err)

@@ -33,6 +33,7 @@ type Delivery struct {
 	msg   jetstream.Msg
 	lease events.Lease
 	turn  <-chan struct{} // closed when the delivery before it in its lane is done
+	room  func()          // gives back what acquire gave; once
 }
 
 // Lease names this delivery.
@@ -57,9 +58,14 @@ func (d *Delivery) Nak() error { return d.msg.Nak() }
 // Renew tells the server that the message is being worked on.
 func (d *Delivery) Renew() error { return d.msg.InProgress() }
 
+// Release gives back the room of the delivery, see [Acquire], before its
+// handler ends: what follows counts elsewhere.
+func (d *Delivery) Release() { d.room() }
+
 // Hold renews the lease every interval until release is called, and calls
-// check each time; release waits for the last call to end and may be called twice.
-func (d *Delivery) Hold(every time.Duration, check func()) (release func()) {
+// check, if not nil, each time; once that reports false the lease is lost and
+// not renewed again. Release waits for the last call to end and may be called twice.
+func (d *Delivery) Hold(every time.Duration, check func() bool) (release func()) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
@@ -73,8 +79,8 @@ func (d *Delivery) Hold(every time.Duration, check func()) (release func()) {
 				// An error here is a connection that is away; the lease may run
 				// out, and the log then tells who goes on.
 				_ = d.Renew()
-				if check != nil {
-					check()
+				if check != nil && !check() {
+					return
 				}
 			}
 		}
@@ -205,9 +211,10 @@ func (l *Log) pull(ctx, work context.Context, it jetstream.MessagesContext, cons
 			continue
 		}
 		d := &Delivery{msg: msg, lease: events.Lease{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Delivery: meta.NumDelivered}}
+		d.room = sync.OnceFunc(release)
 		done := turns.enter(d)
 		handlers.Go(func() {
-			defer release()
+			defer d.Release()
 			defer done()
 			h(work, d)
 		})
