@@ -2,13 +2,11 @@ package eventlog
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parleychat/parley/events"
 )
@@ -24,13 +22,11 @@ const (
 // ToolConsumer returns the name of a tool server's consumer on the WORK stream.
 func ToolConsumer(server string) string { return "tool-" + server + "-v1" }
 
-// pullExpiry is how long one pull request waits at the server.
-const pullExpiry = 30 * time.Second
-
 // A Delivery is one delivery of a queued message. Acknowledging acts on the
 // message, not on the delivery: a handler that has lost its lease must do neither.
 type Delivery struct {
-	msg   jetstream.Msg
+	nc    *nats.Conn
+	msg   *nats.Msg
 	lease events.Lease
 	turn  <-chan struct{} // closed when the delivery before it in its lane is done
 	room  func()          // gives back what acquire gave; once
@@ -40,23 +36,25 @@ type Delivery struct {
 func (d *Delivery) Lease() events.Lease { return d.lease }
 
 // Data returns the message's bytes.
-func (d *Delivery) Data() []byte { return d.msg.Data() }
+func (d *Delivery) Data() []byte { return d.msg.Data }
 
 // Header returns one header of the message, or "".
-func (d *Delivery) Header(key string) string { return d.msg.Headers().Get(key) }
+func (d *Delivery) Header(key string) string { return d.msg.Header.Get(key) }
 
 // Subject returns where the message was published.
-func (d *Delivery) Subject() string { return d.msg.Subject() }
+func (d *Delivery) Subject() string { return d.msg.Subject }
 
 // Ack ends the message. It is not confirmed: a lost ack is a redelivery.
-func (d *Delivery) Ack() error { return d.msg.Ack() }
+func (d *Delivery) Ack() error { return d.reply("+ACK") }
 
 // Nak gives the message to another worker at once. Only for shutdown: every
 // nak counts as a delivery.
-func (d *Delivery) Nak() error { return d.msg.Nak() }
+func (d *Delivery) Nak() error { return d.reply("-NAK") }
 
 // Renew tells the server that the message is being worked on.
-func (d *Delivery) Renew() error { return d.msg.InProgress() }
+func (d *Delivery) Renew() error { return d.reply("+WPI") }
+
+func (d *Delivery) reply(word string) error { return d.nc.Publish(d.msg.Reply, []byte(word)) }
 
 // Release gives back the room of the delivery, see [Acquire], before its
 // handler ends: what follows counts elsewhere.
@@ -154,64 +152,32 @@ func (l *lanes) enter(d *Delivery) (done func()) {
 // work. It stops pulling when ctx ends, waits for the handlers, and returns
 // nil; an error means that the consumer is not there.
 func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire Acquire, h Handler, opts ...ServeOption) error {
-	c, err := l.js.Consumer(ctx, stream, consumer)
+	if _, err := l.js.Consumer(ctx, stream, consumer); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
+		return fmt.Errorf("serve %s: %w", consumer, err)
+	}
+	p, err := l.newPuller(stream, consumer)
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", consumer, err)
 	}
+	defer p.close()
 	turns := &lanes{last: map[string]chan struct{}{}}
 	for _, o := range opts {
 		o(turns)
 	}
 	var handlers sync.WaitGroup
 	defer handlers.Wait()
-	for ctx.Err() == nil {
-		// One message per pull and a pull only when there is room: a prefetched
-		// message that nobody has started would burn its AckWait.
-		it, err := c.Messages(jetstream.PullMaxMessages(1), jetstream.PullExpiry(pullExpiry), jetstream.PullHeartbeat(5*time.Second))
-		if err != nil {
-			l.logger.Warn("pull", "consumer", consumer, "err", err)
-			pause(ctx, time.Second)
-			continue
-		}
-		// Drain, not Stop: what the server has already sent is handled, not left to its AckWait.
-		undo := context.AfterFunc(ctx, it.Drain)
-		err = l.pull(ctx, work, it, consumer, acquire, h, turns, &handlers)
-		undo()
-		it.Stop()
-		if err != nil && ctx.Err() == nil {
-			l.logger.Warn("pull", "consumer", consumer, "err", err)
-			pause(ctx, time.Second)
-		}
-	}
-	return nil
-}
-
-func (l *Log) pull(ctx, work context.Context, it jetstream.MessagesContext, consumer string, acquire Acquire, h Handler, turns *lanes, handlers *sync.WaitGroup) error {
-	for {
-		// While draining there is no waiting for room: the messages are here.
-		release, err := acquire(ctx)
-		if err != nil {
-			release = func() {}
-		}
-		msg, err := it.Next()
-		if err != nil {
-			release()
-			if errors.Is(err, jetstream.ErrNoHeartbeat) {
-				continue // the connection is away or the pull was lost; the next one is on its way
-			}
-			if errors.Is(err, jetstream.ErrMsgIteratorClosed) {
-				return nil
-			}
-			return err
-		}
+	begin := func(msg *nats.Msg, release func()) {
 		meta, err := msg.Metadata()
 		if err != nil {
 			release()
 			l.logger.Error("message without metadata", "consumer", consumer, "err", err)
-			continue
+			return
 		}
-		d := &Delivery{msg: msg, lease: events.Lease{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Delivery: meta.NumDelivered}}
-		d.room = sync.OnceFunc(release)
+		d := &Delivery{nc: l.nc, msg: msg, room: sync.OnceFunc(release),
+			lease: events.Lease{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Delivery: meta.NumDelivered}}
 		done := turns.enter(d)
 		handlers.Go(func() {
 			defer d.Release()
@@ -219,6 +185,24 @@ func (l *Log) pull(ctx, work context.Context, it jetstream.MessagesContext, cons
 			h(work, d)
 		})
 	}
+	for {
+		// One message per pull and a pull only when there is room: a prefetched
+		// message that nobody has started would burn its AckWait.
+		release, err := acquire(ctx)
+		if err != nil {
+			break
+		}
+		msg := p.next(ctx)
+		if msg == nil {
+			release()
+			break
+		}
+		begin(msg, release)
+	}
+	for _, msg := range p.drain() {
+		begin(msg, func() {}) // there is no waiting for room: the message is here
+	}
+	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -66,14 +66,14 @@ func (l *Log) Schedule(ctx context.Context, id string, at time.Time, in *events.
 // twice stores it once.
 func (l *Log) DeadLetter(ctx context.Context, d *Delivery, reason string) error {
 	h := nats.Header{}
-	for k, v := range d.msg.Headers() {
+	for k, v := range d.msg.Header {
 		if k != jetstream.MsgIDHeader {
 			h[k] = v
 		}
 	}
 	lease := d.Lease()
 	h.Set("Parley-Reason", reason)
-	h.Set("Parley-Subject", d.msg.Subject())
+	h.Set("Parley-Subject", d.Subject())
 	h.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s-%d", lease.Stream, lease.Sequence))
 	err := l.publish(ctx, "dead letter", &nats.Msg{Subject: "dlq." + lease.Stream, Data: d.Data(), Header: h})
 	if errors.Is(err, ErrDuplicate) {
