@@ -74,6 +74,7 @@ export function Shell() {
   const search = useRef<HTMLInputElement>(null);
 
   const missing = useStore((s) => s.open?.status === 'not-found');
+  const found = known && !missing;
   const taskCount = useStore((s) => {
     let n = 0;
     for (const task of Object.values(s.tasks.byId)) if (!task.deleted && task.status === 'open') n++;
@@ -154,8 +155,12 @@ export function Shell() {
 
   return (
     <div className="app flex h-dvh pl-[env(safe-area-inset-left)] pr-[env(safe-area-inset-right)]">
-      <SkipLink to="composer">{t.app.skipToComposer}</SkipLink>
-      <SkipLink to="messages">{t.app.skipToMessages}</SkipLink>
+      {found && (
+        <>
+          <SkipLink to="composer">{t.app.skipToComposer}</SkipLink>
+          <SkipLink to="messages">{t.app.skipToMessages}</SkipLink>
+        </>
+      )}
       {layout === 'wide' && tasks.open && <SkipLink to="tasks">{t.app.skipToTasks}</SkipLink>}
       {narrow ? (
         <Dialog place="start" label={t.sidebar.label} open={sidebar.open} onClose={() => sidebar.set(false)}>
@@ -218,7 +223,7 @@ export function Shell() {
         />
         <Banners />
         <ErrorBoundary text={t.crash.panel} resetKey={id}>
-          {missing || !known ? (
+          {!found ? (
             <NotFound text={known ? t.notFound.conversation : t.notFound.page} onBack={() => go(undefined)} />
           ) : (
             <ChatInterface ref={chat} tip={tip} onTip={onTip} onTask={showTask} />

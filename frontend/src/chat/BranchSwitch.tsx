@@ -13,12 +13,8 @@ interface Props {
 /** Goes through the versions of a message. */
 export function BranchSwitch({ index, count, onGo }: Props) {
   return (
-    <span
-      role="group"
-      aria-label={t.chat.versions}
-      title={t.chat.branchNote}
-      className="inline-flex items-center text-meta text-muted"
-    >
+    <span role="group" aria-label={t.chat.versions} className="inline-flex items-center text-meta text-muted">
+      <span className="pe-1 text-caption">{t.chat.branchNote}</span>
       <IconButton label={t.chat.previousVersion} disabled={index === 0} onClick={() => onGo(index - 1)}>
         <ChevronLeft size={16} aria-hidden className="rtl:-scale-x-100" />
       </IconButton>

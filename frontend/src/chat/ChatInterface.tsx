@@ -163,7 +163,7 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
   return (
     <section aria-label={t.chat.label} className="flex min-h-0 flex-1 flex-col">
       {open?.status === 'error' && empty ? (
-        <div className="measure flex flex-1 flex-col items-start justify-center gap-3">
+        <div id="messages" tabIndex={-1} className="measure flex flex-1 flex-col items-start justify-center gap-3">
           <p role="alert" className="text-body">
             {open.error?.message ?? t.chat.loadFailed}
           </p>
@@ -173,7 +173,9 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
           <Button onClick={() => actions.openConversation(open.id)}>{t.common.tryAgain}</Button>
         </div>
       ) : loading ? (
-        <Skeleton rows={8} className="measure flex-1 pt-8" />
+        <div id="messages" tabIndex={-1} className="flex-1">
+          <Skeleton rows={8} className="measure pt-8" />
+        </div>
       ) : empty ? (
         <EmptyState onPrompt={send} />
       ) : (

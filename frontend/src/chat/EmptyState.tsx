@@ -5,7 +5,7 @@ import { t } from '../i18n/t';
 /** The first thing one sees: a question, and four prompts that work. */
 export function EmptyState({ onPrompt }: { onPrompt: (text: string) => void }) {
   return (
-    <div className="min-h-0 flex-1 overflow-y-auto" id="messages" tabIndex={-1}>
+    <div id="messages" tabIndex={-1} className="min-h-0 flex-1 overflow-y-auto">
       <div className="measure flex min-h-full flex-col justify-center py-10">
         <p className="text-h1 font-semibold">{t.chat.empty.title}</p>
         <p className="mt-1 max-w-[46ch] text-body text-pretty text-muted">{t.chat.empty.text}</p>

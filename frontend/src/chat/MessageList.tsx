@@ -80,7 +80,7 @@ export function MessageList(props: Props) {
 
   return (
     <div className="relative min-h-0 flex-1">
-      <div ref={scroller} className="transcript h-full overflow-y-auto overscroll-contain" tabIndex={-1} id="messages">
+      <div ref={scroller} id="messages" tabIndex={-1} className="transcript h-full overflow-y-auto overscroll-contain">
         <div
           ref={content}
           role="log"

@@ -14,7 +14,7 @@ export function Working({ run, stopping }: { run: Run; stopping: boolean }) {
   const waits = tool ? t.chat.waitingTool(tool.name) : t.chat.waitingModel;
   return (
     <p className="flex items-center gap-2.5 text-meta text-muted">
-      <span aria-hidden="true" className="breathe size-2 rounded-full bg-accent" />
+      <span aria-hidden="true" className="dot breathe size-2 rounded-full bg-accent" />
       {stopping ? t.chat.stopping : seconds >= long ? waits : t.chat.working}
       {seconds > 0 && <span className="tabular">{t.chat.seconds(seconds)}</span>}
     </p>

@@ -14,6 +14,7 @@ export const en = {
     skipToTasks: 'Skip to the tasks',
     newVersion: 'Parley has been updated.',
     reload: 'Reload',
+    notifications: 'Notifications',
     unsentWarning: 'A message has not been sent yet.',
   },
   common: {
@@ -132,7 +133,7 @@ export const en = {
     versions: 'Versions of this message',
     previousVersion: 'Previous version',
     nextVersion: 'Next version',
-    branchNote: 'Tasks that were changed stay changed in every version.',
+    branchNote: 'Changed tasks stay changed in every version',
     good: 'Good answer',
     bad: 'Bad answer',
     working: 'Working',

@@ -74,7 +74,7 @@ export const ConversationItem = memo(function ConversationItem({ item, current, 
         )}
         {unread && (
           <span className="shrink-0" title={t.sidebar.unread}>
-            <span aria-hidden="true" className="block size-2 rounded-full bg-accent" />
+            <span aria-hidden="true" className="dot block size-2 rounded-full bg-accent" />
             <span className="sr-only">, {t.sidebar.unread}</span>
           </span>
         )}

@@ -78,7 +78,12 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
       data-call={call.call_id}
       data-state={state}
     >
-      <div className="group relative flex target-row items-center gap-2 rounded-sm py-1 ps-1.5 pe-1 hover:bg-raised">
+      <div
+        className={cx(
+          'group relative flex target-row items-center gap-2 rounded-sm py-1 ps-1.5 pe-1',
+          state !== 'failed' && state !== 'asking' && 'hover:bg-raised',
+        )}
+      >
         <span className="shrink-0" aria-hidden="true">
           {icons[state]}
         </span>

@@ -14,7 +14,10 @@ export interface ToastView {
 /** Short news at the bottom of the page. */
 export function Toasts({ toasts, dismiss }: { toasts: readonly ToastView[]; dismiss: (id: string) => void }) {
   return (
-    <div className="no-print pointer-events-none fixed inset-x-0 bottom-0 z-40 flex flex-col items-center gap-2 px-4 pb-[calc(6.5rem+env(safe-area-inset-bottom))]">
+    <section
+      aria-label={t.app.notifications}
+      className="no-print pointer-events-none fixed inset-x-0 bottom-0 z-40 flex flex-col items-center gap-2 px-4 pb-[calc(6.5rem+env(safe-area-inset-bottom))]"
+    >
       {toasts.map((toast) => (
         <div
           key={toast.id}
@@ -44,6 +47,6 @@ export function Toasts({ toasts, dismiss }: { toasts: readonly ToastView[]; dism
           </IconButton>
         </div>
       ))}
-    </div>
+    </section>
   );
 }
