@@ -88,11 +88,15 @@ func (w *Worker) acked(what string, err error) {
 
 func (h *handler) run(ctx context.Context) error {
 	step := func(s *events.Conversation, in Input) Decision { return h.w.rules.Decide(s, in) }
+	if err := h.d.Turn(ctx); err != nil {
+		return err
+	}
 	for {
 		p, err := h.commit(ctx, step)
 		if err != nil {
 			return err
 		}
+		h.d.Pass() // the next message is accepted while this one is answered
 		if p.Signal {
 			// A lost signal costs time, not truth: the holder re-reads the log with each renewal.
 			if err := h.w.log.Publish(h.entry.ref.Signal(), nil); err != nil {

@@ -1,6 +1,7 @@
 package agentworker_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -272,5 +273,32 @@ func TestAnswerSurvivesARestartOfNATS(t *testing.T) {
 	run := b.wait(r, ended).Tip()
 	if run.Status != events.Completed || run.Answer() != "one two" {
 		t.Errorf("run = %s %q", run.Status, run.Answer())
+	}
+}
+
+// What a person sends in one go (the page does, after an outage) is accepted as
+// it was sent, and at once: none waits for an answer to end.
+func TestMessagesAreAcceptedAsTheyWereSent(t *testing.T) {
+	t.Parallel()
+	gate := make(chan struct{})
+	b := newBench(t, func(int, testkit.ModelRequest) testkit.ModelReply {
+		return testkit.ModelReply{Text: []string{"never"}, Gate: gate}
+	})
+	b.start()
+	const many = 10
+	for i := range 8 {
+		r := ref(t, "ana", events.ConversationID(fmt.Sprint("c", i)))
+		for k := range many {
+			b.send(r, fmt.Sprint(i, "-m", k), events.Message{Text: fmt.Sprint(k)})
+		}
+	}
+	for i := range 8 {
+		r := ref(t, "ana", events.ConversationID(fmt.Sprint("c", i)))
+		c := b.wait(r, func(c *events.Conversation) bool { return len(c.Runs) == many })
+		for k, run := range c.Runs {
+			if run.Message.Text != fmt.Sprint(k) {
+				t.Errorf("conversation %d: message %s is in place %d", i, run.Message.Text, k)
+			}
+		}
 	}
 }

@@ -123,12 +123,14 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	serve := func(stream, consumer string, acquire eventlog.Acquire, slotted bool) {
+	serve := func(stream, consumer string, acquire eventlog.Acquire, slotted bool, opts ...eventlog.ServeOption) {
 		h := func(ctx context.Context, d *eventlog.Delivery) { w.handle(ctx, d, slotted) }
-		g.Go(func() error { return w.log.Serve(gctx, work, stream, consumer, acquire, h) })
+		g.Go(func() error { return w.log.Serve(gctx, work, stream, consumer, acquire, h, opts...) })
 	}
 	serve(events.StreamInbox, eventlog.ConsumerResults, w.slots.first, true)
-	serve(events.StreamInbox, eventlog.ConsumerMessages, w.slots.second, true)
+	serve(events.StreamInbox, eventlog.ConsumerMessages, w.slots.second, true,
+		// What a person sent in one go is accepted as it was sent.
+		eventlog.InOrder((*eventlog.Delivery).Subject))
 	serve(events.StreamInbox, eventlog.ConsumerControls, unslotted, false)
 	serve(events.StreamTimer, eventlog.ConsumerTimers, unslotted, false)
 	w.logger.Info("agentworker started", "worker", w.name, "slots", w.opts.Slots)

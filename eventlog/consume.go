@@ -28,7 +28,8 @@ type Delivery struct {
 	nc    *nats.Conn
 	msg   *nats.Msg
 	lease events.Lease
-	turn  <-chan struct{} // closed when the delivery before it in its lane is done
+	turn  <-chan struct{} // closed when the delivery before it in its lane has passed
+	pass  func()          // lets the delivery behind it go; once
 	room  func()          // gives back what acquire gave; once
 }
 
@@ -87,7 +88,7 @@ func (d *Delivery) Hold(every time.Duration, check func() bool) (release func())
 	return func() { once.Do(func() { close(stop) }); <-done }
 }
 
-// Turn waits until the deliveries before d in its lane are handled, see
+// Turn waits until the deliveries before d in its lane have passed, see
 // [InOrder]. It fails only when ctx ends.
 func (d *Delivery) Turn(ctx context.Context) error {
 	if d.turn == nil {
@@ -100,6 +101,10 @@ func (d *Delivery) Turn(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 }
+
+// Pass lets the next delivery of the lane have its turn; the end of the
+// handler does the same.
+func (d *Delivery) Pass() { d.pass() }
 
 // A Handler handles one delivery: it acks, naks, or leaves it to be redelivered.
 type Handler func(context.Context, *Delivery)
@@ -178,10 +183,10 @@ func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire 
 		}
 		d := &Delivery{nc: l.nc, msg: msg, room: sync.OnceFunc(release),
 			lease: events.Lease{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Delivery: meta.NumDelivered}}
-		done := turns.enter(d)
+		d.pass = sync.OnceFunc(turns.enter(d))
 		handlers.Go(func() {
 			defer d.Release()
-			defer done()
+			defer d.Pass()
 			h(work, d)
 		})
 	}

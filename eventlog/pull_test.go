@@ -18,7 +18,7 @@ func TestServeNeverStandsStill(t *testing.T) {
 	t.Parallel()
 	l := open(t, testkit.NATS(t))
 	ctx := testkit.Context(t)
-	const total = 3000
+	const total = 1500
 	for i := range total {
 		if err := l.Enqueue(ctx, inbox(refOf(t, "ana", events.ConversationID(fmt.Sprint("c", i))), fmt.Sprint("m", i), events.Message{Text: "x"})); err != nil {
 			t.Fatal(err)

@@ -31,7 +31,9 @@ func (l *Log) readBatch(ctx context.Context, subject string, from uint64) (list 
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	sub, err := l.nc.SubscribeSync(l.nc.NewRespInbox())
+	// A channel of our own: the client's would have half a megabyte.
+	answers := make(chan *nats.Msg, readBatchSize+1)
+	sub, err := l.nc.ChanSubscribe(l.nc.NewRespInbox(), answers)
 	if err != nil {
 		return nil, false, err
 	}
@@ -40,9 +42,11 @@ func (l *Log) readBatch(ctx context.Context, subject string, from uint64) (list 
 		return nil, false, err
 	}
 	for {
-		m, err := sub.NextMsgWithContext(ctx)
-		if err != nil {
-			return nil, false, err
+		var m *nats.Msg
+		select {
+		case m = <-answers:
+		case <-ctx.Done():
+			return nil, false, ctx.Err()
 		}
 		switch status := m.Header.Get("Status"); status {
 		case "":
