@@ -392,6 +392,18 @@ func TestProvisionRepeatsAndFindsDrift(t *testing.T) {
 	if err := eventlog.Provision(ctx, nc, eventlog.Layout{}); !errors.Is(err, eventlog.ErrDrift) {
 		t.Errorf("a stream that drops old commits: %v", err)
 	}
+	other := testkit.NATS(t)
+	if js, err = jetstream.New(other); err != nil {
+		t.Fatal(err)
+	}
+	forgetful := cfg
+	forgetful.Discard, forgetful.MaxAge, forgetful.Storage = jetstream.DiscardNew, time.Hour, jetstream.MemoryStorage
+	if _, err := js.CreateStream(ctx, forgetful); err != nil {
+		t.Fatal(err)
+	}
+	if err := eventlog.Provision(ctx, other, eventlog.Layout{}); !errors.Is(err, eventlog.ErrDrift) {
+		t.Errorf("a log in memory that forgets after an hour: %v", err)
+	}
 	if _, err := eventlog.Open(ctx, testkit.NATS(t), slog.New(slog.DiscardHandler)); err == nil {
 		t.Error("a server without streams was opened")
 	}

@@ -144,14 +144,19 @@ func Provision(ctx context.Context, nc *nats.Conn, y Layout) error {
 	return nil
 }
 
+// always are the fields whose zero value is a setting too: a log that forgets
+// by age, or lives in memory, is not the log.
+var always = []string{"Retention", "Storage", "Discard", "MaxAge", "AckPolicy", "DeliverPolicy", "FilterSubjects"}
+
 // drift names the fields that want sets and have has otherwise. The server
 // adds fields of its own, such as _nats.* metadata.
 func drift(want, have any) string {
 	var names []string
 	w, h := reflect.ValueOf(want), reflect.ValueOf(have)
 	for i := range w.NumField() {
-		if f := w.Field(i); !f.IsZero() && !reflect.DeepEqual(f.Interface(), h.Field(i).Interface()) {
-			names = append(names, fmt.Sprintf("%s is %v, wanted %v", w.Type().Field(i).Name, h.Field(i), f))
+		name := w.Type().Field(i).Name
+		if f := w.Field(i); (!f.IsZero() || slices.Contains(always, name)) && !reflect.DeepEqual(f.Interface(), h.Field(i).Interface()) {
+			names = append(names, fmt.Sprintf("%s is %v, wanted %v", name, h.Field(i), f))
 		}
 	}
 	slices.Sort(names)
