@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -47,7 +48,7 @@ func dial(e *env, role string, access embedded.NATSAccess, opts ...nats.Option) 
 	}
 	nc, err := nats.Connect(access.URL, append(all, opts...)...)
 	if err != nil {
-		return nil, fmt.Errorf("cannot reach NATS at %s: %w; check --nats-url and that the server runs", redact(access.URL), err)
+		return nil, fmt.Errorf("cannot reach NATS at %s: %w; check --nats-url and that the server runs", redact(access.URL), cause(err))
 	}
 	c.Conn = nc
 	return c, nil
@@ -78,11 +79,20 @@ func (c *connection) open(ctx context.Context, e *env) (*eventlog.Log, error) {
 	return eventlog.Open(ctx, c.Conn, e.logger)
 }
 
-// redact hides a password that stands in a URL.
+// redact returns what of an address may be shown: scheme, host and path. A
+// user name may be a token, and what is no URL may hold anything.
 func redact(s string) string {
 	u, err := url.Parse(s)
-	if err != nil {
-		return "the given URL"
+	if err != nil || u.Host == "" || strings.Contains(u.Host, "@") {
+		return "the given address"
 	}
-	return u.Redacted()
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
+}
+
+// cause returns err without an address that could not be read: it may hold a password.
+func cause(err error) error {
+	if bad, ok := errors.AsType[*url.Error](err); ok && bad.Op == "parse" {
+		return errors.New("not a valid address")
+	}
+	return err
 }
