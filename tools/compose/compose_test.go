@@ -256,7 +256,7 @@ func TestMistakesAreFound(t *testing.T) {
 		unset           string
 		want            string
 	}{
-		{name: "misspelt condition", old: "condition: service_completed_successfully", text: "condition: service_completed_succesfuly", want: "condition"},
+		{name: "unknown condition", old: "condition: service_completed_successfully", text: "condition: service_done", want: "condition"},
 		{name: "undefined dependency", old: "x-after-provision: &after-provision\n", text: "x-after-provision: &after-provision\n  redis:\n    condition: service_healthy\n", want: "redis"},
 		{name: "undefined volume", old: "- nats:/data", text: "- nat:/data", want: "nat"},
 		{name: "unknown key", old: "command: [edge]", text: "comand: [edge]", want: "comand"},
