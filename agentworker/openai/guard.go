@@ -87,7 +87,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 // retryAfter reads both forms of RFC 9110 §10.2.3; anything else is 0.
 func retryAfter(v string, now time.Time) time.Duration {
 	if s, err := strconv.Atoi(v); err == nil {
-		return max(0, min(time.Duration(s), 3600)*time.Second)
+		return time.Duration(max(0, min(s, 3600))) * time.Second
 	}
 	if t, err := http.ParseTime(v); err == nil {
 		return max(0, t.Sub(now))
