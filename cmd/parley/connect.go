@@ -83,7 +83,7 @@ func (c *connection) open(ctx context.Context, e *env) (*eventlog.Log, error) {
 // user name may be a token, and what is no URL may hold anything.
 func redact(s string) string {
 	u, err := url.Parse(s)
-	if err != nil || u.Host == "" || strings.Contains(u.Host, "@") {
+	if err != nil || u.Host == "" || strings.Contains(u.Host+u.Path, "@") {
 		return "the given address"
 	}
 	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
