@@ -14,8 +14,11 @@ if (!scene || !root) throw new Error('no such scene');
 document.documentElement.dataset.theme = query.get('theme') ?? 'system';
 document.documentElement.dir = query.get('dir') ?? 'ltr';
 history.replaceState(null, '', scene.path);
+const store = createFakeStore(scene.state);
+// For scripts that play something.
+Object.assign(globalThis, { previewStore: store });
 createRoot(root).render(
-  <StoreProvider store={createFakeStore(scene.state)}>
+  <StoreProvider store={store}>
     <App />
   </StoreProvider>,
 );
