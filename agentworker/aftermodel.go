@@ -51,8 +51,10 @@ func (r *Rules) AfterModel(s *events.Conversation, c Claim, out Outcome, in Inpu
 	case out.Err != nil:
 		return r.end(s, run, in, ending{text: out.Text, usage: usage, fail: &events.RunError{Code: out.Err.Code, Message: out.Err.Message}})
 	case out.Text == "" && len(out.ToolCalls) == 0 && len(run.Steps) == 0:
-		return r.end(s, run, in, ending{usage: usage, fail: &events.RunError{Code: events.FailModel,
-			Message: "The model gave an empty answer. Your message is saved; you can ask again."}})
+		return r.end(s, run, in, ending{usage: usage, fail: &events.RunError{
+			Code:    events.FailModel,
+			Message: "The model gave an empty answer. Your message is saved; you can ask again.",
+		}})
 	}
 	done := events.StepCompleted{
 		RunID: run.RunID, Step: run.Step, Attempt: run.Attempt, Text: out.Text, Usage: usage, FinishReason: out.FinishReason,
@@ -69,8 +71,10 @@ func (r *Rules) AfterModel(s *events.Conversation, c Claim, out Outcome, in Inpu
 	if len(run.Calls)+len(done.ToolCalls) > r.Limits.Calls {
 		// The calls are left out of the log's step: they were never going to run.
 		done.ToolCalls = nil
-		return r.end(s, run, in, ending{usage: usage, fail: &events.RunError{Code: events.FailCalls,
-			Message: fmt.Sprintf("The model asked for more than %d tool calls and was ended. What the tools did until then is kept.", r.Limits.Calls)}}).
+		return r.end(s, run, in, ending{usage: usage, fail: &events.RunError{
+			Code:    events.FailCalls,
+			Message: fmt.Sprintf("The model asked for more than %d tool calls and was ended. What the tools did until then is kept.", r.Limits.Calls),
+		}}).
 			after([]events.Event{done})
 	}
 	calls, open := r.sortCalls(run, done.ToolCalls, in)

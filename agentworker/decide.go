@@ -134,8 +134,10 @@ func (r *Rules) redelivered(s *events.Conversation, run *events.Run, in Input) D
 	case run.Stop != nil:
 		return r.end(s, run, in, ending{})
 	case run.Attempt >= maxAttempts:
-		return r.end(s, run, in, ending{fail: &events.RunError{Code: events.FailAttempts,
-			Message: "The answer was interrupted three times. Your message is saved; you can ask again."}})
+		return r.end(s, run, in, ending{fail: &events.RunError{
+			Code:    events.FailAttempts,
+			Message: "The answer was interrupted three times. Your message is saved; you can ask again.",
+		}})
 	}
 	return commit(CallModel, events.StepStarted{
 		RunID: run.RunID, Step: run.Step, Attempt: run.Attempt + 1, Lease: in.Lease, Worker: in.Worker,
@@ -198,7 +200,8 @@ func (r *Rules) unreadable(s *events.Conversation, in Input, poison bool) Decisi
 	}
 	if id, ok := strings.CutSuffix(in.ID, events.ResultID("")); ok {
 		return r.result(s, in, events.Result{CallID: events.CallID(id), Error: &events.ToolError{
-			Code: events.ToolOutcomeLost, Message: "The tool's answer could not be read; it may have acted."}})
+			Code: events.ToolOutcomeLost, Message: "The tool's answer could not be read; it may have acted.",
+		}})
 	}
 	if !events.ValidID(in.ID) || !in.startsRun() {
 		return commit(Ack)
@@ -240,12 +243,16 @@ func (r *Rules) accept(s *events.Conversation, in Input, poison, parentKnown boo
 		return commit(Ack, e, events.RunCancelled{RunID: e.RunID})
 	}
 	if poison {
-		return commit(Ack, e, events.RunFailed{RunID: e.RunID, Code: events.FailPoison,
-			Message: "This message could not be handled after many tries. It is saved; you can send it again."})
+		return commit(Ack, e, events.RunFailed{
+			RunID: e.RunID, Code: events.FailPoison,
+			Message: "This message could not be handled after many tries. It is saved; you can send it again.",
+		})
 	}
 	if !parentKnown {
-		return commit(Ack, e, events.RunFailed{RunID: e.RunID, Code: events.FailUnknownParent,
-			Message: "The message that this one answers does not exist."})
+		return commit(Ack, e, events.RunFailed{
+			RunID: e.RunID, Code: events.FailUnknownParent,
+			Message: "The message that this one answers does not exist.",
+		})
 	}
 	if s.Active() != nil {
 		return commit(Ack, e)
@@ -331,8 +338,10 @@ func (r *Rules) returned(s *events.Conversation, run *events.Run, in Input, e ev
 // gone answers a call whose tool left the configuration before the call's turn
 // came: a work item for no server could never be stored.
 func gone(run *events.Run, c *events.Call) events.ToolReturned {
-	return events.ToolReturned{CallID: c.CallID, RunID: run.RunID,
-		Error: &events.ToolError{Code: events.ToolUnknown, Message: fmt.Sprintf("There is no tool %q any more.", c.Name)}}
+	return events.ToolReturned{
+		CallID: c.CallID, RunID: run.RunID,
+		Error: &events.ToolError{Code: events.ToolUnknown, Message: fmt.Sprintf("There is no tool %q any more.", c.Name)},
+	}
 }
 
 // after puts events before those of d.
@@ -403,8 +412,10 @@ func (r *Rules) answer(s *events.Conversation, in Input, a events.Answer, by eve
 	} else if a.Reason != "" {
 		why += " Their reason: " + a.Reason
 	}
-	return r.returned(s, run, in, events.ToolReturned{CallID: call.CallID, RunID: run.RunID,
-		Error: &events.ToolError{Code: events.ToolDenied, Message: why}}, e)
+	return r.returned(s, run, in, events.ToolReturned{
+		CallID: call.CallID, RunID: run.RunID,
+		Error: &events.ToolError{Code: events.ToolDenied, Message: why},
+	}, e)
 }
 
 // pausedAt is when the run began to wait for nothing but a person: its working

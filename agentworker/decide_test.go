@@ -33,7 +33,9 @@ func lease(seq, delivery uint64) events.Lease {
 
 func testRules() *Rules {
 	r := &Rules{Model: "scripted", Tools: []events.Tool{
-		{Server: "tasks", Name: "add_task"}, {Server: "tasks", Name: "ask_first"}, {Server: "tasks", Name: "never"},
+		{Server: "tasks", Name: "add_task"},
+		{Server: "tasks", Name: "ask_first"},
+		{Server: "tasks", Name: "never"},
 		{Server: "tasks", Name: "restore_task", PeopleOnly: true},
 	}, Policy: func(tool string) string {
 		return map[string]string{"ask_first": "ask", "never": events.Deny}[tool] + map[bool]string{true: events.Allow}[tool == "add_task"]
@@ -62,8 +64,10 @@ func (h history) fold(t *testing.T, c events.ConversationID) *events.Conversatio
 	}
 	s := events.NewConversation(r)
 	for i, e := range h {
-		k := &events.Commit{V: events.Version, UserID: ana, ConversationID: c, N: uint64(i + 1), CommitID: fmt.Sprint(i), Cause: e.cause,
-			By: events.ByUser, Time: start.Add(time.Duration(i) * time.Second), Events: e.list}
+		k := &events.Commit{
+			V: events.Version, UserID: ana, ConversationID: c, N: uint64(i + 1), CommitID: fmt.Sprint(i), Cause: e.cause,
+			By: events.ByUser, Time: start.Add(time.Duration(i) * time.Second), Events: e.list,
+		}
 		if err := s.Apply(k); err != nil {
 			t.Fatal(err)
 		}
@@ -96,7 +100,8 @@ func states() map[string]history {
 	model := history{}.then("m1", accepted("m1"),
 		events.RunStarted{RunID: run1, MessageID: "m1", Model: "scripted", Deadline: start.Add(5 * time.Minute)}, step(run1, 1, 1, lease(10, 1)))
 	asked := events.StepCompleted{RunID: run1, Step: 1, Attempt: 1, Text: "let me see", FinishReason: "tool_calls", ToolCalls: []events.ToolCall{
-		{CallID: callA, Name: "add_task", Arguments: jsontext.Value(`{}`)}, {CallID: callB, Name: "add_task", Arguments: jsontext.Value(`{}`)}}}
+		{CallID: callA, Name: "add_task", Arguments: jsontext.Value(`{}`)}, {CallID: callB, Name: "add_task", Arguments: jsontext.Value(`{}`)},
+	}}
 	approval := events.ApprovalRequested{CallID: callB, RunID: run1, ExpiresAt: start.Add(24 * time.Hour)}
 	calls := model.then("m1", asked, called(callA), called(callB))
 	last := calls.then("a.res", returned(callA))
@@ -327,8 +332,10 @@ func TestDecide(t *testing.T) {
 			settled(t, s, tt.in, d)
 		})
 	}
-	events := map[string]string{"rename": "conversation.renamed", "pin": "conversation.pinned", "read": "conversation.read",
-		"rate": "message.rated", "restore": "conversation.restored"}
+	events := map[string]string{
+		"rename": "conversation.renamed", "pin": "conversation.pinned", "read": "conversation.read",
+		"rate": "message.rated", "restore": "conversation.restored",
+	}
 	for state, h := range states() {
 		for name, in := range simple {
 			if got, want := say(testRules().Decide(h.fold(t, conv), in)), events[name]+" ack"; got != want {
@@ -464,8 +471,10 @@ func TestAfterModel(t *testing.T) {
 				settled(t, s, in, d)
 			}
 			for _, other := range []Claim{
-				{"another", 1, claim.Attempt, claim.Lease}, {run1, 2, claim.Attempt, claim.Lease},
-				{run1, 1, claim.Attempt + 1, claim.Lease}, {run1, 1, claim.Attempt, lease(10, 99)},
+				{"another", 1, claim.Attempt, claim.Lease},
+				{run1, 2, claim.Attempt, claim.Lease},
+				{run1, 1, claim.Attempt + 1, claim.Lease},
+				{run1, 1, claim.Attempt, lease(10, 99)},
 			} {
 				if got := say(testRules().AfterModel(s, other, tt.out, in)); got != "drop" {
 					t.Errorf("a superseded claim %+v commits: %s", other, got)

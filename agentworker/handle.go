@@ -178,7 +178,7 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 	d := step(e.state, in)
 	if d.Then == CallModel && h.unlisten == nil {
 		// Before step.started is stored: a stop that follows it must find a listener.
-		if err := h.listen(); err != nil {
+		if err := h.listen(); err != nil { //nolint:contextcheck // signals outlive this call; each look has its stream's context
 			return nil, err
 		}
 	}

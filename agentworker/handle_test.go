@@ -30,8 +30,10 @@ func newWorker(t *testing.T) *Worker {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := New(Options{Log: log, Archive: noCommits{}, Model: client, Rules: *testRules(), RenewEvery: time.Minute,
-		Logger: slog.New(slog.NewTextHandler(t.Output(), nil))})
+	w, err := New(Options{
+		Log: log, Archive: noCommits{}, Model: client, Rules: *testRules(), RenewEvery: time.Minute,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,6 +3,7 @@ package agentworker
 import (
 	_ "embed" // the default prompts
 	"fmt"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
@@ -68,8 +69,8 @@ func (p *Prompt) request(s *events.Conversation, run *events.Run, tools []events
 	path := s.Path(run)
 	var groups [][]openai.Message
 	size := 0
-	for i := len(path) - 1; i >= 0; i-- {
-		group := exchange(path[i])
+	for i, p := range slices.Backward(path) {
+		group := exchange(p)
 		for _, m := range group {
 			size += len(m.Text)
 			for _, t := range m.ToolCalls {
@@ -82,8 +83,8 @@ func (p *Prompt) request(s *events.Conversation, run *events.Run, tools []events
 		groups = append(groups, group)
 	}
 	req := openai.Request{Model: run.Model, Messages: []openai.Message{{Role: openai.System, Text: system}}}
-	for i := len(groups) - 1; i >= 0; i-- {
-		req.Messages = append(req.Messages, groups[i]...)
+	for _, group := range slices.Backward(groups) {
+		req.Messages = append(req.Messages, group...)
 	}
 	for _, t := range tools {
 		if !t.PeopleOnly {

@@ -107,7 +107,7 @@ func (h *handler) callModel(ctx context.Context, p *plan) Outcome {
 	mctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
 	s := &stream{claim: p.claim, ref: h.entry.ref, publish: h.w.log.Publish, ctx: mctx, cut: cut}
-	h.open(s)
+	h.open(s) //nolint:contextcheck // it looks after s, whose context is ours
 	begun := time.Now()
 	var completion openai.Completion
 	err := h.takeSlot(mctx)
@@ -115,7 +115,7 @@ func (h *handler) callModel(ctx context.Context, p *plan) Outcome {
 		completion, err = h.w.opts.Model.Stream(mctx, p.request, s.write)
 	}
 	s.end()
-	h.open(nil)
+	h.open(nil) //nolint:contextcheck // likewise
 	s.mu.Lock()
 	completion.Text = string(s.text)
 	s.mu.Unlock()

@@ -104,7 +104,8 @@ func ref(t *testing.T, u events.UserID, c events.ConversationID) events.Ref {
 func (b *bench) send(r events.Ref, id string, cmd events.Command) {
 	b.t.Helper()
 	err := b.log.Enqueue(testkit.Context(b.t), &events.Inbox{
-		V: events.Version, ID: id, UserID: r.User(), ConversationID: r.Conversation(), Time: time.Now().UTC(), Command: cmd})
+		V: events.Version, ID: id, UserID: r.User(), ConversationID: r.Conversation(), Time: time.Now().UTC(), Command: cmd,
+	})
 	if err != nil {
 		b.t.Fatal(err)
 	}
@@ -202,8 +203,10 @@ func (b *bench) tools(answer func(*events.WorkItem) events.Result) {
 				return
 			}
 			res := answer(w)
-			err = b.log.Enqueue(ctx, &events.Inbox{V: events.Version, ID: events.ResultID(w.CallID), UserID: w.UserID,
-				ConversationID: w.ConversationID, Time: time.Now().UTC(), Command: res})
+			err = b.log.Enqueue(ctx, &events.Inbox{
+				V: events.Version, ID: events.ResultID(w.CallID), UserID: w.UserID,
+				ConversationID: w.ConversationID, Time: time.Now().UTC(), Command: res,
+			})
 			if err != nil {
 				b.t.Error(err)
 			}

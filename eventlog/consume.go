@@ -181,8 +181,10 @@ func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire 
 			l.logger.Error("message without metadata", "consumer", consumer, "err", err)
 			return
 		}
-		d := &Delivery{nc: l.nc, msg: msg, room: sync.OnceFunc(release),
-			lease: events.Lease{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Delivery: meta.NumDelivered}}
+		d := &Delivery{
+			nc: l.nc, msg: msg, room: sync.OnceFunc(release),
+			lease: events.Lease{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Delivery: meta.NumDelivered},
+		}
 		d.pass = sync.OnceFunc(turns.enter(d))
 		handlers.Go(func() {
 			defer d.Release()

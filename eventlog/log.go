@@ -230,8 +230,7 @@ const (
 
 // storeError turns "no room" into ErrFull.
 func storeError(err error) error {
-	var api *jetstream.APIError
-	if errors.As(err, &api) {
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		switch api.ErrorCode {
 		case codeStoreFailed, codeResources, codeStorageResources:
 			return fmt.Errorf("%w: %w", ErrFull, err)

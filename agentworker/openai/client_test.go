@@ -33,8 +33,10 @@ func newClient(t *testing.T, h http.HandlerFunc, change ...func(*openai.Options)
 	t.Cleanup(server.Close)
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	o := openai.Options{BaseURL: server.URL + "/v1", APIKey: "sk-secret", Backoff: time.Millisecond, MaxWait: 50 * time.Millisecond,
-		Transport: transport, Logger: slog.New(slog.DiscardHandler)}
+	o := openai.Options{
+		BaseURL: server.URL + "/v1", APIKey: "sk-secret", Backoff: time.Millisecond, MaxWait: 50 * time.Millisecond,
+		Transport: transport, Logger: slog.New(slog.DiscardHandler),
+	}
 	for _, f := range change {
 		f(&o)
 	}
@@ -96,8 +98,7 @@ func describe(c openai.Completion, err error) string {
 	if !c.Estimated {
 		fmt.Fprintf(&b, "usage: %d %d\n", c.InputTokens, c.OutputTokens)
 	}
-	var e *openai.Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*openai.Error](err); ok {
 		fmt.Fprintf(&b, "error: %s%s\n", e.Code, map[bool]string{true: " cut"}[e.Cut])
 	} else if err != nil {
 		fmt.Fprintf(&b, "other error: %v\n", err)
@@ -263,7 +264,8 @@ func TestRequestOnTheWire(t *testing.T) {
 		}
 	})
 	req := openai.Request{Model: "m", Tools: []openai.Tool{{Name: "f", Description: "d", Schema: []byte(`{"type":"object"}`)}}, Messages: []openai.Message{
-		{Role: openai.System, Text: "s"}, {Role: openai.User, Text: "u"},
+		{Role: openai.System, Text: "s"},
+		{Role: openai.User, Text: "u"},
 		{Role: openai.Assistant, ToolCalls: []openai.ToolCall{{CallID: "c", Name: "f", Arguments: `{"a":1}`}}},
 		{Role: openai.ToolReply, CallID: "c", Text: "r"},
 	}}
