@@ -38,7 +38,10 @@ export function ChatHeader({ start, end, onRemoved }: Props) {
         </h1>
       )}
       {id !== undefined && renaming !== id && (
-        <Menu label={t.sidebar.menu(title)} trigger={<ChevronDown size={16} aria-hidden />}>
+        <Menu
+          label={t.sidebar.menu(title === '' ? t.sidebar.untitled : title)}
+          trigger={<ChevronDown size={16} aria-hidden />}
+        >
           <MenuItem
             moves
             icon={<Pencil size={16} />}

@@ -15,6 +15,15 @@ interface Seen {
 /** How much of a finished answer is said aloud. */
 const said = 160;
 
+/** The beginning of a text without the marks of markdown, which would be read out. */
+function spoken(text: string): string {
+  const plain = text
+    .replace(/[*_`#>|]+|^\s*[-+] /gm, '')
+    .replace(/\s+/g, ' ')
+    .trim();
+  return plain.length > said ? `${plain.slice(0, said)}…` : plain;
+}
+
 /** Tells those who listen how the newest answers are getting on. Only what changes while the page watches. */
 export function useStatus(conversation: Conversation | undefined, live: boolean): void {
   const announce = useAnnounce();
@@ -38,7 +47,7 @@ export function useStatus(conversation: Conversation | undefined, live: boolean)
       const was = before?.runs.get(run.run_id);
       if (!before || was === run.status) continue;
       if (run.status === 'in_progress') announce(t.status.replying);
-      else if (run.status === 'completed') announce(t.status.finished(textOf(run).slice(0, said)));
+      else if (run.status === 'completed') announce(t.status.finished(spoken(textOf(run))));
       else if (run.status === 'cancelled') announce(t.status.stopped);
       else if (run.status === 'failed') announce(t.status.failed(failureOf(run)));
     }

@@ -285,7 +285,7 @@ export const en = {
     title: 'Title',
     due: 'Due date',
     note: 'Note',
-    menu: (title: string) => `More about “${title}”`,
+    menu: (id: number, title: string) => `More about task #${id} “${title}”`,
     edit: 'Edit',
     history: 'History',
     historyOf: (id: number) => `History of #${id}`,

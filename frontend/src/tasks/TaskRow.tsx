@@ -83,7 +83,7 @@ export const TaskRow = memo(function TaskRow({ task, changedAt, today, onHistory
         type="button"
         onClick={() => setEditing(true)}
         title={t.tasks.editTitle(task.title)}
-        className="min-w-0 flex-1 rounded-sm py-1.5 text-start text-control"
+        className="min-w-0 flex-1 rounded-sm py-1.5 text-start text-control pointer-coarse:py-3"
       >
         <span className="me-1.5 text-meta tabular text-muted">#{task.task_id}</span>
         <span dir="auto" className={cx('break-words', done && 'text-muted line-through')}>
@@ -107,7 +107,11 @@ export const TaskRow = memo(function TaskRow({ task, changedAt, today, onHistory
           </span>
         )}
       </button>
-      <Menu label={t.tasks.menu(task.title)} trigger={<Ellipsis size={16} aria-hidden />} triggerClass="reveal">
+      <Menu
+        label={t.tasks.menu(task.task_id, task.title)}
+        trigger={<Ellipsis size={16} aria-hidden />}
+        triggerClass="reveal"
+      >
         <MenuItem
           moves
           icon={<Pencil size={16} />}

@@ -47,13 +47,17 @@ export function Dialog({ open, onClose, label, place = 'centre', heading, closab
       onCancel={(e) => {
         // The page decides; the browser would close it behind React's back.
         e.preventDefault();
-        if (closable) onClose();
+        if (closable && e.target === e.currentTarget) onClose();
       }}
       onKeyDown={(e) => {
-        if (e.key === 'Escape') e.stopPropagation();
+        if (e.key !== 'Escape' || e.nativeEvent.isComposing) return;
+        // One Escape closes one dialog; browsers may take several at once.
+        e.stopPropagation();
+        e.preventDefault();
+        if (closable) onClose();
       }}
-      onClose={() => {
-        if (open) onClose();
+      onClose={(e) => {
+        if (open && e.target === e.currentTarget) onClose();
       }}
       onClick={(e) => {
         if (closable && e.target === e.currentTarget) onClose();

@@ -1,6 +1,8 @@
 import { CircleAlert, Undo2, X } from 'lucide-react';
+import { useEffect, useRef } from 'react';
 
 import { t } from '../i18n/t';
+import { useAnnounce } from './announce';
 import { Button, IconButton } from './Button';
 import { cx } from './cx';
 
@@ -13,6 +15,17 @@ export interface ToastView {
 
 /** Short news at the bottom of the page. */
 export function Toasts({ toasts, dismiss }: { toasts: readonly ToastView[]; dismiss: (id: string) => void }) {
+  const announce = useAnnounce();
+  const said = useRef<string>(undefined);
+  const last = toasts.at(-1);
+
+  useEffect(() => {
+    // Errors are alerts and speak for themselves.
+    if (last && last.kind !== 'error' && last.id !== said.current) announce(last.text);
+    said.current = last?.id;
+  }, [announce, last]);
+
+  if (toasts.length === 0) return null;
   return (
     <section
       aria-label={t.app.notifications}

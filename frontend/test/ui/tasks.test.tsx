@@ -130,7 +130,7 @@ test('what others change meanwhile is said and does not overwrite what is typed'
 
 test('deleting offers to undo by restore_task', async () => {
   const { store, user } = draw();
-  await user.click(screen.getByRole('button', { name: 'More about “Boiler”' }));
+  await user.click(screen.getByRole('button', { name: 'More about task #7 “Boiler”' }));
   await user.click(within(screen.getByRole('menu')).getByRole('menuitem', { name: 'Delete' }));
   await waitFor(() => expect(callsOf(store, 'toast')).toHaveLength(1));
   const [kind, text, action] = callsOf(store, 'toast')[0] as [string, string, { label: string; run: () => void }];
@@ -153,7 +153,7 @@ test('a row that changes while one watches flashes once, others do not', () => {
 
 test('the menu is gone through by keys', async () => {
   const { user } = draw();
-  const trigger = screen.getByRole('button', { name: 'More about “Boiler”' });
+  const trigger = screen.getByRole('button', { name: 'More about task #7 “Boiler”' });
   await user.click(trigger);
   expect(screen.getByRole('menuitem', { name: 'Edit' })).toHaveFocus();
   await user.keyboard('{ArrowUp}');
@@ -195,7 +195,7 @@ test('shows the history of a task', async () => {
       hasMore: false,
     }),
   );
-  await user.click(screen.getByRole('button', { name: 'More about “Boiler”' }));
+  await user.click(screen.getByRole('button', { name: 'More about task #7 “Boiler”' }));
   await user.click(screen.getByRole('menuitem', { name: 'History' }));
   expect(await screen.findByText(/“Heating”/)).toBeInTheDocument();
   expect(screen.getByText('you')).toBeInTheDocument();
