@@ -16,6 +16,7 @@ interface Props {
 /** The title of what is on screen, and what can be done with it. */
 export function ChatHeader({ start, end, onRemoved }: Props) {
   const id = useStore((s) => (s.open && s.open.status !== 'not-found' ? s.open.id : undefined));
+  const missing = useStore((s) => s.open?.status === 'not-found');
   const title = useStore((s) => s.open?.state.title ?? '');
   const pinned = useStore((s) => s.open?.state.pinned === true);
   const actions = useActions();
@@ -34,7 +35,7 @@ export function ChatHeader({ start, end, onRemoved }: Props) {
         />
       ) : (
         <h1 dir="auto" className="min-w-0 truncate ps-2 text-control font-semibold">
-          {title !== '' ? title : id === undefined ? t.sidebar.newChat : t.sidebar.untitled}
+          {title !== '' ? title : missing ? t.app.name : id === undefined ? t.sidebar.newChat : t.sidebar.untitled}
         </h1>
       )}
       {id !== undefined && renaming !== id && (
