@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/uuid"
@@ -27,31 +28,36 @@ type chatCmd struct {
 type talk struct {
 	e            *env
 	caller       *caller
-	stdin        io.Reader
+	interrupt    <-chan os.Signal
 	conversation events.ConversationID
 }
 
+// errLeft is the end of a chat that was interrupted twice.
+var errLeft = errors.New("left before the answer ended; what was sent goes on")
+
 // Run chats: one message and exit, or line by line. Ctrl-C stops the answer
-// that runs; at the prompt it ends the program.
+// that runs, a second one leaves without waiting for its end; at the prompt it
+// ends the program.
 func (c *chatCmd) Run(ctx context.Context, e *env) error {
-	a, err := c.caller(ctx, e)
+	interrupt := make(chan os.Signal, 1)
+	signal.Notify(interrupt, os.Interrupt)
+	defer signal.Stop(interrupt)
+	return c.chat(ctx, e, os.Stdin, interrupt)
+}
+
+func (c *chatCmd) chat(ctx context.Context, e *env, stdin io.Reader, interrupt <-chan os.Signal) error {
+	t, err := c.begin(ctx, e, interrupt)
 	if err != nil {
 		return err
-	}
-	t := &talk{e: e, caller: a, stdin: os.Stdin, conversation: events.ConversationID(c.Conversation)}
-	if c.Conversation != "" {
-		if err := t.history(ctx); err != nil {
-			return err
-		}
 	}
 	if len(c.Message) > 0 {
 		return t.say(ctx, strings.Join(c.Message, " "))
 	}
-	lines := bufio.NewScanner(t.stdin)
+	lines := bufio.NewScanner(stdin)
 	lines.Buffer(make([]byte, 4<<10), 256<<10)
 	for {
 		fmt.Fprint(e.stdout, "> ")
-		line, ok := read(ctx, lines)
+		line, ok := read(ctx, lines, interrupt)
 		if !ok {
 			fmt.Fprintln(e.stdout)
 			return lines.Err()
@@ -68,16 +74,41 @@ func (c *chatCmd) Run(ctx context.Context, e *env) error {
 	}
 }
 
-// read returns the next line, or false at the end or when ctx ends.
-func read(ctx context.Context, s *bufio.Scanner) (string, bool) {
+// begin finds the server and shows the history; Ctrl-C gives that up.
+func (c *chatCmd) begin(ctx context.Context, e *env, interrupt <-chan os.Signal) (*talk, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	var watching sync.WaitGroup
+	defer watching.Wait()
+	defer cancel(nil)
+	watching.Go(func() {
+		select {
+		case <-interrupt:
+			cancel(errLeft)
+		case <-ctx.Done():
+		}
+	})
+	a, err := c.caller(ctx, e)
+	if err != nil {
+		return nil, left(ctx, err)
+	}
+	t := &talk{e: e, caller: a, interrupt: interrupt, conversation: events.ConversationID(c.Conversation)}
+	if c.Conversation != "" {
+		err = left(ctx, t.history(ctx))
+	}
+	return t, err
+}
+
+// read returns the next line, or false at the end, at an interrupt or when ctx ends.
+func read(ctx context.Context, s *bufio.Scanner, interrupt <-chan os.Signal) (string, bool) {
 	got := make(chan bool, 1)
 	go func() { got <- s.Scan() }() // ends with the process at the latest
 	select {
 	case ok := <-got:
 		return s.Text(), ok
+	case <-interrupt:
 	case <-ctx.Done():
-		return "", false
 	}
+	return "", false
 }
 
 // history prints the conversation so far.
@@ -110,21 +141,19 @@ func (t *talk) say(ctx context.Context, text string) error {
 	if t.conversation != "" {
 		body["conversation_id"] = string(t.conversation)
 	}
-	// The answer outlives Ctrl-C, which only asks the run to stop.
-	work, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
-	interrupt := make(chan os.Signal, 1)
-	signal.Notify(interrupt, os.Interrupt)
-	defer signal.Stop(interrupt)
+	run := make(chan events.RunID, 1)
+	work, cancel := context.WithCancelCause(ctx)
+	var stopping sync.WaitGroup
+	defer stopping.Wait()
+	defer cancel(nil)
+	stopping.Go(func() { t.stopOn(work, cancel, run) })
 	res, err := t.caller.request(work, http.MethodPost, "/api/"+t.caller.user+"/chat", body)
 	if err != nil {
-		return err
+		return left(work, err)
 	}
 	defer func() { _ = res.Body.Close() }() // the stream has been read
-	run := make(chan events.RunID, 1)
-	go t.stopOn(work, interrupt, run)
 	p := &printer{t: t, run: run}
-	err = frames(res.Body, p.frame)
+	err = left(work, frames(res.Body, p.frame))
 	fmt.Fprintln(t.e.stdout)
 	if err == nil && !p.over {
 		return errors.New("the connection ended before the answer did; it goes on, see it with --conversation " + string(t.conversation))
@@ -132,19 +161,38 @@ func (t *talk) say(ctx context.Context, text string) error {
 	return err
 }
 
-// stopOn cancels the run at the first interrupt.
-func (t *talk) stopOn(ctx context.Context, interrupt <-chan os.Signal, run <-chan events.RunID) {
-	select {
-	case <-ctx.Done():
-		return
-	case <-interrupt:
+// left turns the error of a chat that the person has left into that.
+func left(ctx context.Context, err error) error {
+	if err != nil && errors.Is(context.Cause(ctx), errLeft) {
+		return errLeft
 	}
-	select {
-	case <-ctx.Done():
-	case id := <-run:
-		var out struct{}
-		if err := t.caller.do(ctx, http.MethodPost, fmt.Sprintf("/api/%s/runs/%s/cancel", t.caller.user, id), struct{}{}, &out); err != nil {
-			fmt.Fprintln(t.e.stderr, "!", err)
+	return err
+}
+
+// stopOn cancels the run at the first interrupt, and gives up waiting at the
+// second: there may be nobody to answer.
+func (t *talk) stopOn(ctx context.Context, leave context.CancelCauseFunc, run <-chan events.RunID) {
+	var asking sync.WaitGroup
+	defer asking.Wait()
+	var known <-chan events.RunID // nil until the person wants the run to stop
+	for interrupts := 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-t.interrupt:
+			if interrupts++; interrupts == 2 {
+				leave(errLeft)
+				return
+			}
+			known = run
+		case id := <-known:
+			asking.Go(func() {
+				var out struct{}
+				err := t.caller.do(ctx, http.MethodPost, fmt.Sprintf("/api/%s/runs/%s/cancel", t.caller.user, id), struct{}{}, &out)
+				if err != nil && ctx.Err() == nil {
+					fmt.Fprintln(t.e.stderr, "!", err)
+				}
+			})
 		}
 	}
 }

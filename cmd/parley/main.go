@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	_ "time/tzdata" // the image holds no zone files, and people's "today" needs theirs
 
@@ -61,8 +62,6 @@ type commands struct {
 // run parses args, carries the command out, and returns the exit code. Errors
 // go to stderr as one sentence.
 func run(ctx context.Context, args []string, lookup func(string) (string, bool), stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
-	defer stop()
 	var c commands
 	code := -1
 	parser, err := newParser(&c, stdout, stderr, func(n int) { code = n })
@@ -83,6 +82,12 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		fmt.Fprintln(stderr, "parley:", err)
 		return exitUsage
 	}
+	signals := []os.Signal{syscall.SIGTERM, os.Interrupt}
+	if strings.HasPrefix(parsed.Command(), "chat") {
+		signals = signals[:1] // there Ctrl-C stops an answer, not the program
+	}
+	ctx, stop := signal.NotifyContext(ctx, signals...)
+	defer stop()
 	e := &env{lookup: lookup, stdout: stdout, stderr: stderr, logger: logger}
 	parsed.BindTo(ctx, (*context.Context)(nil))
 	switch err := parsed.Run(e); {
