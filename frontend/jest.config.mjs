@@ -1,5 +1,5 @@
 /** Packages that ship modules only, which Jest has to translate. */
-const modulesOnly = ['marked', 'wouter', 'use-stick-to-bottom', 'virtua', 'lucide-react', 'regexparam', 'mitt'];
+const modulesOnly = ['marked', 'wouter', 'lucide-react', 'regexparam', 'mitt'];
 
 const base = {
   transform: {
