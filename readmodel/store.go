@@ -144,12 +144,24 @@ func Away(err error) bool {
 			"40001", "40P01": // serialization, deadlock
 			return true
 		}
-		return strings.HasPrefix(pg.Code, "08") // connection exceptions, poolers use them
+		return strings.HasPrefix(pg.Code, "08") && !refusal(pg.Message)
 	}
 	var connect *pgconn.ConnectError
 	var network net.Error
 	return errors.As(err, &connect) || errors.As(err, &network) || errors.Is(err, net.ErrClosed) ||
 		errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || pgconn.SafeToRetry(err)
+}
+
+// refusal reports whether a pooler's message says that waiting is of no use.
+// PgBouncer gives every failed login the class of a lost connection (08P01), so
+// only its words tell a wrong name from a server that is away.
+func refusal(message string) bool {
+	for _, words := range []string{"does not exist", "no such user", "no such database", "authentication failed"} {
+		if strings.Contains(message, words) {
+			return true
+		}
+	}
+	return false
 }
 
 // local holds for the rest of the transaction only: a setting of the session
