@@ -158,13 +158,22 @@ func (r *Rules) first(s *events.Conversation, in Input, poison bool) Decision {
 		src := s.Run(cmd.RunID)
 		if src != nil {
 			e.ParentID, e.Text = src.ParentID, src.Message.Text
+		} else {
+			// Its run fails, but the next message follows it and must find its history.
+			e.ParentID, _ = parentOf(s, "")
 		}
 		return r.accept(s, in, poison, src != nil, e)
 	case events.CallTool:
-		return commit(Ack, events.ToolCalled{
+		e := events.ToolCalled{
 			CallID: events.HandCallID(in.UserID, in.ID), Server: cmd.Server, Name: cmd.Name, Arguments: cmd.Arguments,
 			By: events.ByUser, Deadline: in.Now.Add(r.Limits.HandCall),
-		})
+		}
+		if !events.ValidID(cmd.Server) {
+			// No subject leads there: a call that is due for ever would block all that come after it.
+			return commit(Ack, e, events.ToolReturned{CallID: e.CallID, Error: &events.ToolError{
+				Code: events.ToolUnknown, Message: "There is no such tool server."}})
+		}
+		return commit(Ack, e)
 	case events.Result:
 		return r.result(s, in, cmd)
 	case events.Answer:
@@ -367,6 +376,10 @@ func (r *Rules) release(run events.RunID, id events.CallID, name string, args js
 	e := events.ToolCalled{CallID: id, RunID: run, Name: name, Arguments: args, By: events.ByModel, Deadline: deadline}
 	if t := r.tool(name); t != nil {
 		e.Server = t.Server
+	} else if len(r.Tools) > 0 {
+		// Taken out of the configuration while the call waited: any server refuses
+		// it as unknown, with a ledger row.
+		e.Server = r.Tools[0].Server
 	}
 	return e
 }

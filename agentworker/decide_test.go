@@ -301,6 +301,7 @@ func TestDecide(t *testing.T) {
 		// Calls by hand have no run and no join.
 		{"hand call", "hand call again", command("h1", lease(80, 2), events.CallTool{Server: "tasks", Name: "add_task"}), "ack"},
 		{"empty", "hand call", command("h2", lease(80, 1), events.CallTool{Server: "tasks", Name: "add_task"}), "tool.called ack"},
+		{"empty", "hand call to no server", command("h2", lease(80, 1), events.CallTool{Server: "a.b", Name: "add_task"}), "tool.called tool.returned(unknown_tool) ack"},
 		{"hand call", "its result", result(hand), "tool.returned ack"},
 		{"hand done", "its result again", result(hand), "ack"},
 		// Deleting stops what runs and waits.
@@ -556,6 +557,27 @@ func TestApprovalMovesTheDeadline(t *testing.T) {
 	}
 	if due := testRules().Due(s); len(due.Timers) != 1 || due.Timers[0].Inbox.Command.CommandType() != "approval_expiry" {
 		t.Errorf("timers while asking: %+v", due.Timers)
+	}
+}
+
+// A tool may leave the configuration while its call waits: it is still sent
+// somewhere that answers.
+func TestReleaseOfAToolThatIsGone(t *testing.T) {
+	t.Parallel()
+	s := states()["asking"].fold(t, conv)
+	r := testRules()
+	r.Tools = r.Tools[1:] // without add_task
+	d := r.Decide(s, command("p1", lease(40, 1), events.Answer{CallID: callB, Decision: events.Allow}))
+	if e, ok := d.Events[1].(events.ToolCalled); !ok || e.Server == "" {
+		t.Errorf("released: %+v", d.Events)
+	}
+}
+
+func TestRegenerateOfNothingKeepsTheBranch(t *testing.T) {
+	t.Parallel()
+	d := testRules().Decide(states()["over"].fold(t, conv), command("m3", lease(20, 1), events.Regenerate{RunID: "nobody"}))
+	if e, ok := d.Events[0].(events.MessageAccepted); !ok || e.ParentID != run1 {
+		t.Errorf("accepted: %+v", d.Events[0])
 	}
 }
 
