@@ -171,7 +171,8 @@ func (r *Rules) first(s *events.Conversation, in Input, poison bool) Decision {
 		if !events.ValidID(cmd.Server) {
 			// No subject leads there: a call that is due for ever would block all that come after it.
 			return commit(Ack, e, events.ToolReturned{CallID: e.CallID, Error: &events.ToolError{
-				Code: events.ToolUnknown, Message: "There is no such tool server."}})
+				Code: events.ToolUnknown, Message: "There is no such tool server.",
+			}})
 		}
 		return commit(Ack, e)
 	case events.Result:
@@ -376,10 +377,6 @@ func (r *Rules) release(run events.RunID, id events.CallID, name string, args js
 	e := events.ToolCalled{CallID: id, RunID: run, Name: name, Arguments: args, By: events.ByModel, Deadline: deadline}
 	if t := r.tool(name); t != nil {
 		e.Server = t.Server
-	} else if len(r.Tools) > 0 {
-		// Taken out of the configuration while the call waited: any server refuses
-		// it as unknown, with a ledger row.
-		e.Server = r.Tools[0].Server
 	}
 	return e
 }

@@ -560,19 +560,6 @@ func TestApprovalMovesTheDeadline(t *testing.T) {
 	}
 }
 
-// A tool may leave the configuration while its call waits: it is still sent
-// somewhere that answers.
-func TestReleaseOfAToolThatIsGone(t *testing.T) {
-	t.Parallel()
-	s := states()["asking"].fold(t, conv)
-	r := testRules()
-	r.Tools = r.Tools[1:] // without add_task
-	d := r.Decide(s, command("p1", lease(40, 1), events.Answer{CallID: callB, Decision: events.Allow}))
-	if e, ok := d.Events[1].(events.ToolCalled); !ok || e.Server == "" {
-		t.Errorf("released: %+v", d.Events)
-	}
-}
-
 func TestRegenerateOfNothingKeepsTheBranch(t *testing.T) {
 	t.Parallel()
 	d := testRules().Decide(states()["over"].fold(t, conv), command("m3", lease(20, 1), events.Regenerate{RunID: "nobody"}))
