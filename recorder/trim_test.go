@@ -158,7 +158,11 @@ func TestTrimRemovesOnlyWhatItMeans(t *testing.T) {
 	seq := w.last[c]
 	r := w.start(func(o *Options, _ *Recorder) { o.Keep = time.Nanosecond })
 	r.wait(w.seq)
-	for id, want := range map[string]bool{"another": false, fmt.Sprintf("%s:2", c): true} {
+	for _, tt := range []struct {
+		id   string
+		want bool
+	}{{"another", false}, {fmt.Sprintf("%s:2", c), true}} { // in this order: the second removes it
+		id, want := tt.id, tt.want
 		if gone, err := remove(w.ctx, w.stream(), seq, id); err != nil || gone != want {
 			t.Errorf("message %d as %q: removed is %v, %v", seq, id, gone, err)
 		}
