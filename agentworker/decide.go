@@ -403,7 +403,9 @@ func (r *Rules) answer(s *events.Conversation, in Input, a events.Answer, by eve
 	e := events.ApprovalAnswered{CallID: call.CallID, RunID: run.RunID, Decision: a.Decision, Arguments: a.Arguments, Reason: a.Reason, By: by}
 	deadline := run.Deadline
 	if run.Status == events.RequiresAction {
-		deadline = in.Now.Add(run.Deadline.Sub(r.pausedAt(run)))
+		// Later than the one before even if clocks differ: it has a timer of its
+		// own, and the one before may fire and be acknowledged at any time.
+		deadline = later(in.Now.Add(run.Deadline.Sub(r.pausedAt(run))), run.Deadline.Add(time.Millisecond))
 		e.Deadline = deadline
 	}
 	if a.Decision == events.Allow {
@@ -426,6 +428,13 @@ func (r *Rules) answer(s *events.Conversation, in Input, a events.Answer, by eve
 		CallID: call.CallID, RunID: run.RunID,
 		Error: &events.ToolError{Code: events.ToolDenied, Message: why},
 	}, e)
+}
+
+func later(a, b time.Time) time.Time {
+	if a.After(b) {
+		return a
+	}
+	return b
 }
 
 // pausedAt is when the run began to wait for nothing but a person: its working
