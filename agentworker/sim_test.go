@@ -78,7 +78,6 @@ type simHandler struct {
 	out   Outcome
 	after bool   // the next decision is AfterModel's
 	phase string // decide, commit, emit, then, model
-	id    string // of the commit whose fate is unknown
 }
 
 type sim struct {
