@@ -149,14 +149,16 @@ func TestLostLeaseIsNoticed(t *testing.T) {
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
 	w := newWorker(t)
-	const each, room = 20 << 10, 10
+	const each, room = 2 * 20 << 10, 10
 	w.cache.limit = room * (each + entryBytes)
 	for i := range 3 * room {
-		in := command("m1", lease(10, 1), events.Rename{Title: strings.Repeat("x", each)})
+		in := command("m1", lease(10, 1), events.Rename{Title: strings.Repeat("x", each/2)})
 		in.ConversationID = events.ConversationID(fmt.Sprint("c", i))
 		h := w.handler(t, in)
-		h.entry.emitted.add("of a call that is over")
 		h.must(t)
+		h.entry.emitted.add("of a call that is over")
+		in.ID = "m2"
+		w.handler(t, in).must(t)
 		if h.entry.emitted.has("of a call that is over") {
 			t.Fatal("what is not due any more is remembered")
 		}
