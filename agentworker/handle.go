@@ -11,6 +11,7 @@ import (
 	"github.com/parleychat/parley/agentworker/openai"
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // A handler carries one delivery from its decision to its ack, through as many
@@ -98,6 +99,7 @@ func (h *handler) run(ctx context.Context) error {
 		}
 		h.d.Pass() // the next message is accepted while this one is answered
 		if p.Signal {
+			fault.At(fault.SignalBefore)
 			// A lost signal costs time, not truth: the holder re-reads the log with each renewal.
 			if err := h.w.log.Publish(h.entry.ref.Signal(), nil); err != nil {
 				h.w.logger.Warn("signal", "err", err)
@@ -111,7 +113,9 @@ func (h *handler) run(ctx context.Context) error {
 				return err
 			}
 			h.deafen() // the next holder of a lease answers for the conversation
+			fault.At(fault.AgentAckBefore)
 			h.w.acked("ack", h.d.Ack())
+			fault.At(fault.AgentAckAfter)
 			if p.done {
 				h.w.title(ctx, h.entry)
 			}
@@ -193,10 +197,12 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 		if err != nil {
 			return nil, err
 		}
+		fault.At(fault.CommitBefore)
 		seq, err := w.log.Append(ctx, c, e.seq)
 		var conflict *eventlog.ConflictError
 		switch {
 		case err == nil:
+			fault.At(fault.CommitAfter)
 			raw, err := c.Encode() // for its length
 			if err == nil {
 				err = e.apply(c, seq, len(raw))

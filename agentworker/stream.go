@@ -11,6 +11,7 @@ import (
 
 	"github.com/parleychat/parley/agentworker/openai"
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // flushEvery is the least time between two deltas of an answer: a model that is
@@ -69,6 +70,9 @@ func (s *stream) flush() {
 	if s.over || s.sent == len(s.text) {
 		return
 	}
+	if s.sent == 0 {
+		fault.At(fault.ModelFirstByte)
+	}
 	d := events.Delta{
 		ConversationID: s.ref.Conversation(), RunID: s.claim.RunID, Step: s.claim.Step, Attempt: s.claim.Attempt,
 		Offset: s.sent, Text: string(s.text[s.sent:]),
@@ -112,7 +116,9 @@ func (h *handler) callModel(ctx context.Context, p *plan) Outcome {
 	var completion openai.Completion
 	err := h.takeSlot(mctx)
 	if err == nil {
+		fault.At(fault.ModelBefore)
 		completion, err = h.w.opts.Model.Stream(mctx, p.request, s.write)
+		fault.At(fault.ModelAfter)
 	}
 	s.end()
 	h.open(nil) //nolint:contextcheck // likewise

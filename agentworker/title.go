@@ -7,6 +7,7 @@ import (
 
 	"github.com/parleychat/parley/agentworker/openai"
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // titleTimeout bounds the model call for a title, which nobody waits for.
@@ -30,6 +31,7 @@ func (w *Worker) title(ctx context.Context, e *conversation) {
 	if !ok {
 		return
 	}
+	fault.At(fault.TitleBefore)
 	out, err := w.opts.Model.Stream(ctx, req, func(string) {})
 	if err != nil {
 		w.logger.Debug("no title", "conversation_id", e.ref.Conversation(), "err", err)
@@ -39,6 +41,7 @@ func (w *Worker) title(ctx context.Context, e *conversation) {
 	if text == "" {
 		return
 	}
+	fault.At(fault.TitleAfter)
 	h := &handler{w: w, entry: e, in: Input{
 		Inbox: events.Inbox{ID: titleCause, UserID: e.ref.User(), ConversationID: e.ref.Conversation(), Command: titled{}}, Worker: w.name,
 	}}

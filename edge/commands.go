@@ -12,17 +12,20 @@ import (
 
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // enqueue stores a command in the inbox. known says that the broker has seen
 // its id before: the command is stored already, or was.
 func (e *Edge) enqueue(ctx context.Context, r events.Ref, id string, cmd events.Command) (known bool, err error) {
 	start := time.Now()
+	fault.At(fault.EdgeEnqueueBefore)
 	err = e.o.Log.Enqueue(ctx, &events.Inbox{
 		V: events.Version, ID: id, UserID: r.User(), ConversationID: r.Conversation(), Time: e.o.Clock().UTC(), Command: cmd,
 	})
 	switch {
 	case err == nil:
+		fault.At(fault.EdgeEnqueueAfter)
 		e.metrics.publishSeconds.Observe(time.Since(start).Seconds())
 		return false, nil
 	case errors.Is(err, eventlog.ErrDuplicate):

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // Enqueue stores an inbox message. It returns ErrFull if the conversation or
@@ -40,9 +41,11 @@ func (l *Log) Dispatch(ctx context.Context, w *events.WorkItem) error {
 		return fmt.Errorf("dispatch: %w", err)
 	}
 	msg := &nats.Msg{Subject: ref.Work(w.Server), Data: data, Header: nats.Header{jetstream.MsgIDHeader: {w.DedupeID()}}}
+	fault.At(fault.WorkBefore)
 	if err := l.publish(ctx, "dispatch", msg); err != nil && !errors.Is(err, ErrDuplicate) {
 		return err
 	}
+	fault.At(fault.WorkAfter)
 	return nil
 }
 
@@ -58,7 +61,12 @@ func (l *Log) Schedule(ctx context.Context, id string, at time.Time, in *events.
 		return fmt.Errorf("schedule: %w", err)
 	}
 	msg := &nats.Msg{Subject: ref.TimerAt(id), Data: data, Header: headers(in)}
-	return l.publish(ctx, "schedule", msg, jetstream.WithScheduleAt(at), jetstream.WithScheduleTarget(ref.TimerFired()))
+	fault.At(fault.TimerBefore)
+	if err := l.publish(ctx, "schedule", msg, jetstream.WithScheduleAt(at), jetstream.WithScheduleTarget(ref.TimerFired())); err != nil {
+		return err
+	}
+	fault.At(fault.TimerAfter)
+	return nil
 }
 
 // DeadLetter copies a message that cannot be handled, with the reason, to the
@@ -75,11 +83,13 @@ func (l *Log) DeadLetter(ctx context.Context, d *Delivery, reason string) error 
 	h.Set("Parley-Reason", reason)
 	h.Set("Parley-Subject", d.Subject())
 	h.Set(jetstream.MsgIDHeader, fmt.Sprintf("%s-%d", lease.Stream, lease.Sequence))
+	fault.At(fault.DeadLetterBefore)
 	err := l.publish(ctx, "dead letter", &nats.Msg{Subject: "dlq." + lease.Stream, Data: d.Data(), Header: h})
-	if errors.Is(err, ErrDuplicate) {
-		return nil
+	if err != nil && !errors.Is(err, ErrDuplicate) {
+		return err
 	}
-	return err
+	fault.At(fault.DeadLetterAfter)
+	return nil
 }
 
 func (l *Log) publish(ctx context.Context, what string, msg *nats.Msg, opts ...jetstream.PublishOpt) error {

@@ -11,6 +11,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // ErrMoved reports a checkpoint that is not where the writer believed: somebody
@@ -141,7 +142,9 @@ func (s *Store) Write(ctx context.Context, b *Batch) error {
 		if err == nil && tag.RowsAffected() == 0 {
 			err = ErrMoved
 		}
-		return errors.Join(err, results.Close())
+		err = errors.Join(err, results.Close())
+		fault.At(fault.BatchCommitBefore)
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("write: %w", err)

@@ -11,6 +11,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 	"github.com/parleychat/parley/readmodel"
 )
 
@@ -49,9 +50,11 @@ func (r *Recorder) record(ctx context.Context, at readmodel.Position, list []jet
 // store writes a batch that was made of list and returns the new position.
 func (r *Recorder) store(ctx context.Context, b *readmodel.Batch, list []jetstream.Msg) (readmodel.Position, error) {
 	at := b.From
+	fault.At(fault.BatchBefore)
 	err := r.o.Store.Write(ctx, b)
 	switch {
 	case err == nil:
+		fault.At(fault.BatchAfter)
 		r.done(b)
 		return b.To, nil
 	case !contentRefused(err):

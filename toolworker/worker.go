@@ -14,6 +14,7 @@ import (
 
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 	"github.com/parleychat/parley/toolworker/ledger"
 	"github.com/parleychat/parley/toolworker/tasks"
 )
@@ -181,6 +182,7 @@ func (w *Worker) handle(ctx context.Context, s *session, d *eventlog.Delivery) {
 		}
 	}
 	w.acked(d.Ack())
+	fault.At(fault.ToolAckAfter)
 }
 
 // unreadable gives up an item that no build has been able to read; until then
@@ -260,6 +262,7 @@ func (w *Worker) answer(ctx context.Context, s *session, item *events.WorkItem, 
 // reply stores the answer in the inbox. A full inbox is waited for.
 func (w *Worker) reply(ctx context.Context, item *events.WorkItem, a *ledger.Answer) error {
 	result, truncated := fit(a.Result)
+	fault.At(fault.AnswerBefore)
 	err := w.log.Enqueue(ctx, &events.Inbox{
 		V: events.Version, ID: events.ResultID(item.CallID), UserID: item.UserID, ConversationID: item.ConversationID,
 		Time: w.opts.Now().UTC().Truncate(time.Millisecond),
@@ -268,10 +271,11 @@ func (w *Worker) reply(ctx context.Context, item *events.WorkItem, a *ledger.Ans
 			DurationMS: a.DurationMS, Truncated: truncated,
 		},
 	})
-	if errors.Is(err, eventlog.ErrDuplicate) {
-		return nil
+	if err != nil && !errors.Is(err, eventlog.ErrDuplicate) {
+		return err
 	}
-	return err
+	fault.At(fault.AnswerAfter)
+	return nil
 }
 
 // fit cuts a result that is too large for the log. What is left of its text is

@@ -20,6 +20,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // statementTimeout bounds each statement below the AckWait of tool workers, so
@@ -73,6 +74,7 @@ type Tx struct {
 // holder of the row is waited for. The caller must end the transaction with
 // [Tx.Finish] or [Tx.Rollback].
 func Take(ctx context.Context, pool *pgxpool.Pool, c Call) (*Tx, *Answer, error) {
+	fault.At(fault.LedgerBefore)
 	tx, err := pool.Begin(ctx)
 	if err != nil {
 		return nil, nil, fmt.Errorf("take call: %w", err)
@@ -82,6 +84,7 @@ func Take(ctx context.Context, pool *pgxpool.Pool, c Call) (*Tx, *Answer, error)
 		return nil, nil, fmt.Errorf("take call: %w", errors.Join(err, rollback(ctx, tx)))
 	}
 	if won {
+		fault.At(fault.EffectBefore)
 		return &Tx{Tx: tx, call: c, begun: time.Now()}, nil, nil
 	}
 	a, err := read(ctx, tx, c, true)
@@ -108,11 +111,13 @@ func (t *Tx) Finish(ctx context.Context, pool *pgxpool.Pool, a Answer, now time.
 	_, err := t.Exec(ctx, `UPDATE tool_call SET state = 'done', ok = $3, result = $4, error_code = $5, error_message = $6, duration_ms = $7
 		WHERE user_id = $1 AND call_id = $2`, t.call.UserID, t.call.CallID, a.OK, []byte(a.Result), code, message, a.DurationMS)
 	if err == nil {
+		fault.At(fault.ToolCommitBefore)
 		err = t.Commit(ctx)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("finish call: %w", errors.Join(err, rollback(ctx, t.Tx)))
 	}
+	fault.At(fault.ToolCommitAfter)
 	return &a, nil
 }
 
@@ -140,6 +145,7 @@ func Refuse(ctx context.Context, pool *pgxpool.Pool, c Call, why events.ToolErro
 			return err
 		}
 		if won {
+			fault.At(fault.RevokeBefore)
 			a = &Answer{Error: &why}
 			return nil
 		}
@@ -149,6 +155,7 @@ func Refuse(ctx context.Context, pool *pgxpool.Pool, c Call, why events.ToolErro
 	if err != nil {
 		return nil, fmt.Errorf("refuse call: %w", err)
 	}
+	fault.At(fault.RevokeAfter)
 	return a, nil
 }
 
