@@ -16,6 +16,10 @@ const (
 	wordRunes     = 64
 )
 
+// firstUnspaced is where the letters begin that stand without spaces: Thai is the
+// lowest of them. Most text is below and need not be looked up.
+const firstUnspaced = '\u0e00'
+
 // words splits text into what search compares: runs of letters and digits, in
 // lower case and without accents; each ideograph and kana by itself, because
 // nothing stands between them. Index and query use this one function, so what
@@ -34,7 +38,7 @@ func words(text string) []string {
 	}
 	for _, r := range norm.NFKD.String(text) {
 		switch {
-		case unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai) && unicode.IsLetter(r):
+		case r >= firstUnspaced && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai) && unicode.IsLetter(r):
 			flush()
 			list = append(list, string(r))
 		case unicode.IsLetter(r), unicode.IsNumber(r):

@@ -61,10 +61,10 @@ func TestRecordsWhatTheLogHolds(t *testing.T) {
 func TestMoreThanOneBatchHolds(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	for i := range 100 { // more conversations than one batch loads, with more bytes than one takes
+	for i := range loadsPerBatch + 6 { // more conversations than one batch loads, with more bytes than one takes
 		r := w.ref("anna", events.ConversationID(fmt.Sprintf("c%d", i)))
 		w.talk(r, "hello")
-		w.talk(r, long(20_000))
+		w.talk(r, long(13_500))
 	}
 	first := w.start()
 	first.wait(w.seq)
