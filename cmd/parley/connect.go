@@ -11,13 +11,11 @@ import (
 
 	"github.com/nats-io/nats.go"
 
-	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/internal/embedded"
 )
 
-// connectTimeout bounds how long a role waits for its servers at start; later
-// it waits for ever, but then it has work to keep.
-const connectTimeout = 10 * time.Second
+// connectTimeout is the least that one try to connect at start is given.
+const connectTimeout = 5 * time.Second
 
 // A connection is a NATS connection that tells when it is closed for good.
 type connection struct {
@@ -32,7 +30,7 @@ func dial(e *env, role string, access embedded.NATSAccess, opts ...nats.Option) 
 	c := &connection{closed: make(chan struct{})}
 	logger := e.logger.With("role", role)
 	all := []nats.Option{
-		nats.Name("parley " + role), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.Timeout(5 * time.Second),
+		nats.Name("parley " + role), nats.MaxReconnects(-1), nats.ReconnectBufSize(-1), nats.Timeout(connectTimeout),
 		nats.ReconnectWait(250 * time.Millisecond), nats.CustomInboxPrefix("_INBOX_" + role),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			if !c.closing.Load() {
@@ -70,13 +68,6 @@ func (c *connection) watch(ctx context.Context) error {
 	case <-c.closed:
 		return errors.New("the NATS connection was closed for good")
 	}
-}
-
-// open binds to the streams, saying what to do if they are not there.
-func (c *connection) open(ctx context.Context, e *env) (*eventlog.Log, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	return eventlog.Open(ctx, c.Conn, e.logger)
 }
 
 // redact returns what of an address may be shown: scheme, host and path. A

@@ -17,7 +17,7 @@ func TestErrorsAboutAddressesHoldNoSecrets(t *testing.T) {
 		{"--nats-url", "nats://ana:s3cret @127.0.0.1:1", "--database-url", "postgres://127.0.0.1:1/p"},
 	} {
 		var out bytes.Buffer
-		code := run(context.Background(), append([]string{"toolworker"}, args...), func(string) (string, bool) { return "", false }, &out, &out)
+		code := run(context.Background(), append([]string{"toolworker", "--wait", "0s"}, args...), func(string) (string, bool) { return "", false }, &out, &out)
 		if code != exitFailed || strings.Contains(out.String(), "s3cret") {
 			t.Errorf("%q: exit %d, %s", args[1], code, out.String())
 		}

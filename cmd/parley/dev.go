@@ -197,14 +197,15 @@ func (m *machine) startPostgres(ctx context.Context) (string, error) {
 }
 
 func (m *machine) provision(ctx context.Context) (string, error) {
-	if err := provision(ctx, m.e, m.conn.Conn, m.ownerURL, eventlog.Layout{}); err != nil {
+	p := m.e.patience(0) // NATS and Postgres are there, or were named and should be
+	if err := provision(ctx, p, m.conn.Conn, m.ownerURL, eventlog.Layout{}); err != nil {
 		return "", err
 	}
 	var err error
-	if m.log, err = m.conn.open(ctx, m.e); err != nil {
+	if m.log, err = p.openLog(ctx, m.conn); err != nil {
 		return "", err
 	}
-	if m.store, err = openStore(ctx, m.e, m.appURL); err != nil {
+	if m.store, err = p.openStore(ctx, m.appURL); err != nil {
 		return "", err
 	}
 	m.later(m.store.Close)

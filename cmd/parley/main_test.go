@@ -84,11 +84,17 @@ func parley(t testing.TB, env []string, args ...string) *process {
 // expect waits until the output contains text.
 func (p *process) expect(ctx context.Context, text string) {
 	p.t.Helper()
-	for !strings.Contains(p.output(), text) {
+	p.expectAfter(ctx, 0, text)
+}
+
+// expectAfter waits until the output contains text behind its first n bytes.
+func (p *process) expectAfter(ctx context.Context, n int, text string) {
+	p.t.Helper()
+	for !strings.Contains(p.output()[n:], text) {
 		select {
 		case <-p.news:
 		case <-p.done:
-			if !strings.Contains(p.output(), text) {
+			if !strings.Contains(p.output()[n:], text) {
 				p.t.Fatalf("%v ended without saying %q", p.cmd.Args[1:], text)
 			}
 			return
@@ -96,6 +102,17 @@ func (p *process) expect(ctx context.Context, text string) {
 			p.t.Fatalf("%v did not say %q", p.cmd.Args[1:], text)
 		}
 	}
+}
+
+// wait returns the exit code of a process that ends by itself.
+func (p *process) wait(ctx context.Context) int {
+	p.t.Helper()
+	select {
+	case <-p.done:
+	case <-ctx.Done():
+		p.t.Fatalf("%v does not end", p.cmd.Args[1:])
+	}
+	return p.cmd.ProcessState.ExitCode()
 }
 
 // stop interrupts the process and returns its exit code and how long it took.

@@ -8,7 +8,6 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/parleychat/parley/eventlog"
-	"github.com/parleychat/parley/migrations"
 )
 
 type provisionCmd struct {
@@ -20,31 +19,29 @@ type provisionCmd struct {
 
 // Run creates what is missing and fails on what differs.
 func (c *provisionCmd) Run(ctx context.Context, e *env) error {
-	ep, err := c.resolve(e, true)
+	p := e.patience(c.Wait)
+	ep, err := c.resolve(ctx, p)
 	if err != nil {
 		return err
 	}
-	nc, err := dial(e, "provision", ep.NATS)
+	nc, err := p.dial(ctx, "provision", ep.NATS)
 	if err != nil {
 		return err
 	}
 	defer nc.close()
 	layout := eventlog.Layout{Replicas: c.Replicas, AgentAckWait: c.AgentAckWait, ToolAckWait: c.ToolAckWait}
-	if err := provision(ctx, e, nc.Conn, c.DatabaseDirectURL, layout); err != nil {
+	if err := provision(ctx, p, nc.Conn, c.DatabaseDirectURL, layout); err != nil {
 		return err
 	}
 	fmt.Fprintln(e.stdout, "streams, consumers and tables are ready")
 	return nil
 }
 
-func provision(ctx context.Context, e *env, nc *nats.Conn, databaseURL string, layout eventlog.Layout) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+func provision(ctx context.Context, p patience, nc *nats.Conn, databaseURL string, layout eventlog.Layout) error {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute+p.limit)
 	defer cancel()
 	if err := eventlog.Provision(ctx, nc, layout); err != nil {
 		return err
 	}
-	if err := migrations.Up(ctx, databaseURL, e.logger); err != nil {
-		return fmt.Errorf("cannot prepare Postgres at %s: %w; check --database-direct-url", redact(databaseURL), err)
-	}
-	return nil
+	return p.migrate(ctx, databaseURL)
 }

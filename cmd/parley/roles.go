@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"fmt"
 	"io/fs"
 	"os"
 	"time"
@@ -40,23 +39,14 @@ type roleFunc func(context.Context) error
 // Run implements role.
 func (f roleFunc) Run(ctx context.Context) error { return f(ctx) }
 
-// openStore connects to Postgres for what serves people.
-func openStore(ctx context.Context, e *env, databaseURL string) (*readmodel.Store, error) {
-	ctx, cancel := context.WithTimeout(ctx, connectTimeout)
-	defer cancel()
-	s, err := readmodel.Open(ctx, databaseURL, readmodel.Options{Logger: e.logger})
-	if err != nil {
-		return nil, fmt.Errorf("cannot use Postgres at %s: %w; check --database-url and that parley provision has run", redact(databaseURL), err)
-	}
-	return s, nil
-}
-
 // A base is what every role needs.
 type base struct {
 	nats  *connection
 	log   *eventlog.Log
 	store *readmodel.Store
 	ep    embedded.Endpoint
+	join  string // the data directory that ep comes from, or ""
+	e     *env
 }
 
 func (b *base) close() {
@@ -70,22 +60,23 @@ func (b *base) close() {
 
 // connect resolves j and connects to NATS and Postgres.
 func (j *Join) connect(ctx context.Context, e *env, name string) (_ *base, err error) {
-	b := &base{}
+	b := &base{join: j.Join, e: e}
 	defer func() {
 		if err != nil {
 			b.close()
 		}
 	}()
-	if b.ep, err = j.resolve(e, true); err != nil {
+	p := e.patience(j.Wait)
+	if b.ep, err = j.resolve(ctx, p); err != nil {
 		return nil, err
 	}
-	if b.nats, err = dial(e, name, b.ep.NATS); err != nil {
+	if b.nats, err = p.dial(ctx, name, b.ep.NATS); err != nil {
 		return nil, err
 	}
-	if b.log, err = b.nats.open(ctx, e); err != nil {
+	if b.log, err = p.openLog(ctx, b.nats); err != nil {
 		return nil, err
 	}
-	if b.store, err = openStore(ctx, e, j.DatabaseURL); err != nil {
+	if b.store, err = p.openStore(ctx, j.DatabaseURL); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -116,7 +107,7 @@ func (c *agentworkerCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return together(ctx, w, c.role(e, b), roleFunc(b.nats.watch))
+	return together(ctx, w, c.role(e, b), roleFunc(b.nats.watch), roleFunc(b.follow))
 }
 
 func newAgentworker(e *env, log *eventlog.Log, store *readmodel.Store, m Model, slots int, grace time.Duration) (*agentworker.Worker, error) {
@@ -168,7 +159,7 @@ func (c *toolworkerCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return together(ctx, w, c.role(e, b), roleFunc(b.nats.watch))
+	return together(ctx, w, c.role(e, b), roleFunc(b.nats.watch), roleFunc(b.follow))
 }
 
 type recorderCmd struct {
@@ -190,7 +181,7 @@ func (c *recorderCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	a.own = r.Ready
-	return together(ctx, r, a, roleFunc(b.nats.watch))
+	return together(ctx, r, a, roleFunc(b.nats.watch), roleFunc(b.follow))
 }
 
 // Auth is whose tokens the edge takes.
@@ -252,7 +243,7 @@ func (c *edgeCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return err
 	}
-	return together(ctx, ed, verifier, roleFunc(b.nats.watch))
+	return together(ctx, ed, verifier, roleFunc(b.nats.watch), roleFunc(b.follow))
 }
 
 // builtPage is the page that this binary holds, or nil.

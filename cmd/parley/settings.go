@@ -1,12 +1,14 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
 	"net"
 	"os"
 	"strings"
+	"time"
 
 	"github.com/parleychat/parley/internal/embedded"
 )
@@ -53,19 +55,20 @@ type Model struct {
 
 // Join is how a role reaches NATS and Postgres.
 type Join struct {
-	NatsURL           string `name:"nats-url" help:"URL of NATS with JetStream; user and password may stand in it." group:"Servers"`
-	DatabaseURL       string `help:"URL of Postgres 15 to 18, pooled or direct; dev starts a private one without it." group:"Servers"`
-	DatabaseDirectURL string `help:"URL of Postgres that passes no pooler, for migrations; default: --database-url." group:"Servers"`
-	Join              string `help:"Data directory of a running parley dev on this machine to take all of this from." type:"path" group:"Servers"`
+	NatsURL           string        `name:"nats-url" help:"URL of NATS with JetStream; user and password may stand in it." group:"Servers"`
+	DatabaseURL       string        `help:"URL of Postgres 15 to 18, pooled or direct; dev starts a private one without it." group:"Servers"`
+	DatabaseDirectURL string        `help:"URL of Postgres that passes no pooler, for migrations; default: --database-url." group:"Servers"`
+	Join              string        `help:"Data directory of a running parley dev on this machine to take all of this from." type:"path" group:"Servers"`
+	Wait              time.Duration `help:"How long to wait at start for NATS, Postgres, parley provision or a parley dev that is not there yet." default:"30s" group:"Servers"`
 }
 
 // resolve fills in what --join provides and returns the endpoint's other settings.
-func (j *Join) resolve(e *env, needDatabase bool) (embedded.Endpoint, error) {
+func (j *Join) resolve(ctx context.Context, p patience) (embedded.Endpoint, error) {
 	if j.Join == "" {
 		if j.NatsURL == "" {
 			return embedded.Endpoint{}, usagef("set --nats-url (PARLEY_NATS_URL), or --join with the data directory of a running parley dev")
 		}
-		if needDatabase && j.DatabaseURL == "" {
+		if j.DatabaseURL == "" {
 			return embedded.Endpoint{}, usagef("set --database-url (PARLEY_DATABASE_URL), or --join with the data directory of a running parley dev")
 		}
 		if j.DatabaseDirectURL == "" {
@@ -76,12 +79,16 @@ func (j *Join) resolve(e *env, needDatabase bool) (embedded.Endpoint, error) {
 	if j.NatsURL != "" || j.DatabaseURL != "" || j.DatabaseDirectURL != "" {
 		return embedded.Endpoint{}, usagef("--join cannot be combined with --nats-url, --database-url or --database-direct-url")
 	}
-	ep, err := embedded.ReadEndpoint(j.Join)
+	// A folder that is not there may be a slip; one that is waits for its parley.
+	if _, err := os.Stat(j.Join); err != nil {
+		return embedded.Endpoint{}, usagef("--join: %w", err)
+	}
+	ep, err := p.endpoint(ctx, j.Join)
 	if err != nil {
 		return ep, fmt.Errorf("join %s: %w", j.Join, err)
 	}
 	j.NatsURL, j.DatabaseURL, j.DatabaseDirectURL = ep.NATS.URL, ep.DatabaseURL, ep.DatabaseDirectURL
-	e.logger.Info("joined", "data_dir", j.Join, "pid", ep.PID)
+	p.e.logger.Info("joined", "data_dir", j.Join, "pid", ep.PID)
 	return ep, nil
 }
 
