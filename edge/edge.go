@@ -93,9 +93,9 @@ func (e *Edge) AdminAddr() net.Addr {
 	return e.admin.Addr()
 }
 
-// Run answers until ctx ends. It then takes nothing new, tells every socket to
-// go elsewhere, answers open calls with where to ask for the rest, waits for
-// them at most Grace, and returns nil.
+// Run answers until ctx ends. It then tells every socket and, for Linger, every
+// new request to go elsewhere, answers open calls with where to ask for the
+// rest, waits for them at most Grace, and returns nil.
 func (e *Edge) Run(ctx context.Context) error {
 	servers := []*http.Server{e.server(e.wrap(e.router))}
 	listeners := []net.Listener{e.listener}
@@ -123,6 +123,7 @@ func (e *Edge) drain(ctx context.Context, servers []*http.Server) {
 	e.stopping.Store(true)
 	close(e.stop)
 	e.hub.closeSockets()
+	pause(ctx, e.o.Linger)
 	ctx, cancel := context.WithTimeout(ctx, e.o.Grace)
 	defer cancel()
 	e.unused.Range(func(c, _ any) bool {

@@ -121,6 +121,9 @@ func (e *Edge) wrap(next *chi.Mux) http.Handler {
 
 func (e *Edge) commonHeaders(h http.Header, r *http.Request, id string) {
 	h.Set("X-Request-Id", id)
+	if e.stopping.Load() {
+		h.Set("Connection", "close")
+	}
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set("Referrer-Policy", "no-referrer")
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
@@ -164,7 +167,6 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request, m *chi.Mux) bool {
 		return false
 	}
 	if api && e.stopping.Load() {
-		w.Header().Set("Connection", "close")
 		e.fail(w, r, draining())
 		return false
 	}

@@ -3,6 +3,7 @@ package edge
 import (
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -399,6 +400,34 @@ func TestDrain(t *testing.T) {
 	if r := w2.do("ana", "GET", r.header.Get("Location"), ""); r.status != 200 || !strings.Contains(string(r.body), "You said: hold on") {
 		t.Errorf("location on another edge: %d %s", r.status, r.body)
 	}
+}
+
+// A stopping edge says so for a while, to new requests as well, before it closes
+// its address: nobody who was on the way is cut off without a word.
+func TestLinger(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *Options) { o.Linger = 2 * time.Second })
+	early, err := new(net.Dialer).DialContext(t.Context(), "tcp", w.edge.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer early.Close()
+	socket := w.connect("ana")
+	stopped := make(chan struct{})
+	go func() { defer close(stopped); w.stop() }()
+	if code := socket.untilClosed(); code != 1012 {
+		t.Errorf("socket: %d", code)
+	}
+	if r := w.do("", "GET", "/readyz", ""); r.status != 503 || !strings.Contains(string(r.body), `"stopping"`) {
+		t.Errorf("readyz: %d %s", r.status, r.body)
+	}
+	// Read to its end: the connection is not kept for another request either.
+	fmt.Fprintf(early, "POST /api/ana/chat HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n")
+	b, err := io.ReadAll(early)
+	if err != nil || !strings.HasPrefix(string(b), "HTTP/1.1 503 ") || !strings.Contains(string(b), codeDraining) || !strings.Contains(string(b), "Retry-After: 1\r\n") {
+		t.Errorf("who was on the way is told %q, %v", b, err)
+	}
+	<-stopped
 }
 
 func TestAcceptHeader(t *testing.T) {

@@ -56,7 +56,11 @@ type Options struct {
 	Logger *slog.Logger
 	// Clock tells the time for tokens and ids. Default: time.Now.
 	Clock func() time.Time
-	// Grace is how long a stopping edge waits for requests in flight. Default: 10 s.
+	// Linger is how long a stopping edge still lets requests in, to tell them to
+	// go elsewhere: a load balancer needs a moment to see that it is not ready, and
+	// whoever is on the way would find the connection cut. Default: 0.
+	Linger time.Duration
+	// Grace is how long it then waits for requests in flight. Default: 10 s.
 	Grace time.Duration
 }
 

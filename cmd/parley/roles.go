@@ -198,6 +198,7 @@ type edgeCmd struct {
 	Addr      string        `help:"Where the page and the API listen; for dev on loopback only." default:"127.0.0.1:7420" group:"Servers"`
 	AdminAddr string        `help:"Where metrics and profiles listen; nothing there asks who you are." group:"Servers"`
 	Model     string        `env:"OPENAI_MODEL" help:"Name of the model that answers." group:"Model"`
+	Linger    time.Duration `help:"How long a stopping edge says that it is not ready, and sends requests elsewhere, before it closes its address." default:"1s" group:"Servers"`
 	Grace     time.Duration `help:"How long running work may finish after a stop signal." default:"10s" group:"Servers"`
 }
 
@@ -238,7 +239,7 @@ func (c *edgeCmd) Run(ctx context.Context, e *env) error {
 	}
 	ed, err := edge.New(edge.Options{
 		Addr: c.Addr, AdminAddr: c.AdminAddr, Log: b.log, Queries: b.store, Verifier: verifier, Origins: set, Page: builtPage(),
-		Model: modelInfo(c.Model), Tools: tasks.Tools(), ServerVersion: version, Logger: e.logger, Grace: c.Grace,
+		Model: modelInfo(c.Model), Tools: tasks.Tools(), ServerVersion: version, Logger: e.logger, Linger: c.Linger, Grace: c.Grace,
 	})
 	if err != nil {
 		return err
