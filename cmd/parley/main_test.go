@@ -61,7 +61,13 @@ func parley(t testing.TB, env []string, args ...string) *process {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &process{t: t, cmd: exec.Command(self, args...), done: make(chan struct{}), news: make(chan struct{}, 1)}
+	return spawn(t, self, env, args...)
+}
+
+// spawn is parley with another binary.
+func spawn(t testing.TB, bin string, env []string, args ...string) *process {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(bin, args...), done: make(chan struct{}), news: make(chan struct{}, 1)}
 	p.cmd.Env = append(append(os.Environ(), asParley+"=1", "PARLEY_LOG_LEVEL=info"), env...)
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	if err := p.cmd.Start(); err != nil {
