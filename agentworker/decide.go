@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // Limits bound one run. The zero value of a field means its default.
@@ -129,7 +130,7 @@ func (r *Rules) Decide(s *events.Conversation, in Input) Decision {
 // newer delivery may take over: an equal one has lost a race against itself.
 func (r *Rules) redelivered(s *events.Conversation, run *events.Run, in Input) Decision {
 	switch {
-	case in.Lease.Delivery <= run.Lease.Delivery:
+	case in.Lease.Delivery <= run.Lease.Delivery && !fault.Planted(fault.TakeoverAnyDelivery):
 		return commit(Drop)
 	case run.Stop != nil:
 		return r.end(s, run, in, ending{})

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // An ending is what [Rules.end] is told beside the state.
@@ -41,6 +42,9 @@ func (r *Rules) end(s *events.Conversation, run *events.Run, in Input, e ending)
 		terminal = events.RunCompleted{RunID: run.RunID, Usage: usage}
 	}
 	next := s.NextQueued()
+	if _, whole := terminal.(events.RunCompleted); !whole && fault.Planted(fault.EndStartsNothing) {
+		next = nil
+	}
 	if next == nil || e.last {
 		return commit(Ack, terminal)
 	}
@@ -58,6 +62,9 @@ func stopMessage(why events.Why) string {
 // call that ran; every other answer says that it did not and never will.
 func receipt(run *events.Run, e ending) events.Receipt {
 	rec := events.Receipt{Text: e.text}
+	if fault.Planted(fault.StopDropsText) {
+		rec.Text = ""
+	}
 	add := func(id events.CallID, ok bool, toolErr *events.ToolError) {
 		if ok || toolErr != nil && (toolErr.Code == events.ToolFailed || toolErr.Code == events.ToolOutcomeLost) {
 			rec.Ran = append(rec.Ran, id)
@@ -118,7 +125,7 @@ func (r *Rules) stopActive(s *events.Conversation, run *events.Run, in Input, re
 	switch {
 	case run.Streaming:
 		return Decision{Events: []events.Event{request}, Then: Ack, Signal: true}
-	case run.Count(events.CallRunning) > 0:
+	case run.Count(events.CallRunning) > 0 && !fault.Planted(fault.CancelEndsRun):
 		return commit(Ack, request)
 	}
 	e := ending{stop: &events.Stop{By: request.By, Why: request.Why}, last: last}

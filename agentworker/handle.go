@@ -61,6 +61,9 @@ func (w *Worker) handle(ctx context.Context, d *eventlog.Delivery, slotted bool)
 	switch err := h.run(ctx); {
 	case err == nil:
 	case h.lostLease():
+		if fault.Planted(fault.LostLeaseAcks) {
+			w.acked("ack", d.Ack())
+		}
 		// The message belongs to another delivery now: ack and nak would act on that.
 	case ctx.Err() != nil:
 		release()
@@ -92,6 +95,9 @@ func (h *handler) run(ctx context.Context) error {
 	if err := h.d.Turn(ctx); err != nil {
 		return err
 	}
+	if fault.Planted(fault.AckBeforeCommit) {
+		h.w.acked("ack", h.d.Ack())
+	}
 	for {
 		p, err := h.commit(ctx, step)
 		if err != nil {
@@ -108,6 +114,9 @@ func (h *handler) run(ctx context.Context) error {
 		if p.Then != CallModel {
 			if p.Then == Drop {
 				return nil
+			}
+			if fault.Planted(fault.AckBeforeEmit) {
+				h.w.acked("ack", h.d.Ack())
 			}
 			if err := h.emit(ctx, p.due); err != nil {
 				return err
@@ -129,7 +138,10 @@ func (h *handler) run(ctx context.Context) error {
 			return err
 		}
 		if ctx.Err() != nil {
-			return context.Cause(ctx)
+			if !fault.Planted(fault.DrainCompletes) {
+				return context.Cause(ctx)
+			}
+			ctx, out.Err = context.WithoutCancel(ctx), nil //nolint:fatcontext // planted: a context ends once
 		}
 		step = func(s *events.Conversation, in Input) Decision { return h.w.rules.AfterModel(s, p.claim, out, in) }
 	}
@@ -143,6 +155,9 @@ func (h *handler) commit(ctx context.Context, step func(*events.Conversation, In
 		return nil, err
 	}
 	defer e.unlock()
+	if fault.Planted(fault.RebaseOnConflict) {
+		step = onlyOnce(step)
+	}
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		p, err := h.try(ctx, step)
 		if err == nil {
@@ -162,6 +177,18 @@ func (h *handler) commit(ctx context.Context, step func(*events.Conversation, In
 			return nil, context.Cause(ctx)
 		case <-time.After(wait/2 + rand.N(wait)):
 		}
+	}
+}
+
+// onlyOnce makes step decide once and say the same ever after: a planted bug.
+func onlyOnce(step func(*events.Conversation, Input) Decision) func(*events.Conversation, Input) Decision {
+	var d *Decision
+	return func(s *events.Conversation, in Input) Decision {
+		if d == nil {
+			first := step(s, in)
+			d = &first
+		}
+		return *d
 	}
 }
 
@@ -218,7 +245,7 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 			if err := w.cache.refresh(ctx, e); err != nil {
 				return nil, err
 			}
-			if run := e.state.Active(); d.Then == CallModel && (run == nil || !run.Streaming || run.Lease != in.Lease || !started(d, run)) {
+			if run := e.state.Active(); !fault.Planted(fault.OwnCommitBlind) && d.Then == CallModel && (run == nil || !run.Streaming || run.Lease != in.Lease || !started(d, run)) {
 				d = Decision{Then: Drop}
 			}
 		default:
@@ -259,6 +286,10 @@ func (h *handler) plan(d Decision) (*plan, error) {
 		return p, nil
 	}
 	p.due = h.w.rules.Due(s)
+	switch {
+	case fault.Planted(fault.EmitFromDecision) && len(d.Events) == 0, fault.Planted(fault.TakeoverNoTimer) && d.Then == CallModel && s.Active().Attempt > 1:
+		p.due = Due{}
+	}
 	h.entry.emitted.keep(p.due)
 	for _, e := range d.Events {
 		if _, ok := e.(events.RunCompleted); ok && s.Title == "" {

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/nats-io/nats.go"
 
@@ -76,6 +77,12 @@ func (s *stream) flush() {
 	d := events.Delta{
 		ConversationID: s.ref.Conversation(), RunID: s.claim.RunID, Step: s.claim.Step, Attempt: s.claim.Attempt,
 		Offset: s.sent, Text: string(s.text[s.sent:]),
+	}
+	if fault.Planted(fault.DeltaAttemptFixed) {
+		d.Attempt = 1
+	}
+	if fault.Planted(fault.DeltaOffsetRunes) {
+		d.Offset = utf8.RuneCount(s.text[:s.sent])
 	}
 	s.buf = d.Append(s.buf[:0])
 	// A delta that cannot be sent is a hole that readers mend by asking for a snapshot.

@@ -78,6 +78,9 @@ func (e *Edge) submit(ctx context.Context, p *person, s submission, before func(
 		}
 	}
 	if err != nil {
+		if fault.Planted(fault.StoreBeforeRefusal) {
+			_, _ = e.enqueue(ctx, r, string(s.id), s.cmd)
+		}
 		p.unpin(out.t)
 		return nil, err
 	}

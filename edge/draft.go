@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // A draft is the answer being written in a topic, as far as the edge knows it.
@@ -74,7 +75,7 @@ func (t *topic) answered(number uint64, raw []byte) {
 		return
 	}
 	t.draft.asked, t.draft.hole = 0, false
-	if len(raw) > 0 {
+	if len(raw) > 0 && !fault.Planted(fault.SnapshotIgnored) {
 		s, err := events.DecodeSnapshot(raw)
 		if err != nil {
 			t.p.hub.metrics.lost.WithLabelValues("snapshot").Inc()
@@ -169,6 +170,9 @@ func (t *topic) over(run events.RunID, step, attempt int) bool {
 		return false
 	}
 	r := t.state.Run(run)
+	if r != nil && fault.Planted(fault.DeltaAttemptFixed) {
+		attempt = r.Attempt
+	}
 	switch {
 	case r == nil || r.Status == events.Queued:
 		return false

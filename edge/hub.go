@@ -14,6 +14,7 @@ import (
 
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 const (
@@ -338,7 +339,13 @@ func (p *person) trim() {
 
 // tell sends a frame to all of the person's sockets. The caller holds the lock.
 func (p *person) tell(f *frame) {
-	for c := range p.conns {
+	conns := p.conns
+	if fault.Planted(fault.TellEveryone) {
+		p.hub.mu.RLock()
+		defer p.hub.mu.RUnlock()
+		conns = p.hub.conns
+	}
+	for c := range conns {
 		c.out.send(f)
 	}
 }

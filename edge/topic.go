@@ -10,6 +10,7 @@ import (
 
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 const (
@@ -111,7 +112,7 @@ func (t *topic) commit(f *frame) {
 	for w := range t.watches {
 		switch {
 		case !w.live || f.n <= w.n:
-		case f.n == w.n+1:
+		case f.n == w.n+1 || fault.Planted(fault.LiveWithoutRead):
 			w.out.send(f)
 			w.n = f.n
 		default:

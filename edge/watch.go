@@ -9,6 +9,7 @@ import (
 
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // errAhead reports a cursor beyond the end of the conversation.
@@ -55,7 +56,7 @@ func (t *topic) watch(out *outbox, after uint64, deltas bool, failed func(*apiEr
 // knows that the log holds nothing after n that the topic has not seen. The
 // caller holds the lock.
 func (w *watch) start(known bool) {
-	if known && w.goLive() {
+	if (known || fault.Planted(fault.LiveWithoutRead)) && w.goLive() {
 		return
 	}
 	w.t.p.hub.background(func(context.Context) { w.catchUp() })

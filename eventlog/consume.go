@@ -9,6 +9,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // Names of the durable consumers. A changed filter or meaning is a new name.
@@ -77,7 +78,9 @@ func (d *Delivery) Hold(every time.Duration, check func() bool) (release func())
 			case <-tick.C:
 				// An error here is a connection that is away; the lease may run
 				// out, and the log then tells who goes on.
-				_ = d.Renew()
+				if !fault.Planted(fault.NoRenewal) {
+					_ = d.Renew()
+				}
 				if check != nil && !check() {
 					return
 				}

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // PublishTimeout bounds one publish; after it the outcome is unknown.
@@ -98,6 +99,9 @@ func (l *Log) Append(ctx context.Context, c *events.Commit, last uint64) (uint64
 		jetstream.MsgIDHeader:               {c.CommitID},
 		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(last, 10)},
 	}}
+	if fault.Planted(fault.NoExpectedSequence) {
+		msg.Header.Del(jetstream.ExpectedLastSubjSeqHeader)
+	}
 	pctx, cancel := context.WithTimeout(ctx, PublishTimeout)
 	ack, err := l.js.PublishMsg(pctx, msg, jetstream.WithRetryAttempts(0))
 	cancel()

@@ -27,6 +27,9 @@ func (l *Log) Enqueue(ctx context.Context, in *events.Inbox) error {
 	}
 	msg := &nats.Msg{Subject: in.Subject(ref), Data: data, Header: headers(in)}
 	msg.Header.Set(jetstream.MsgIDHeader, events.UserKey(in.UserID)+":"+in.ID)
+	if fault.Planted(fault.DedupeWithoutPerson) {
+		msg.Header.Set(jetstream.MsgIDHeader, in.ID)
+	}
 	return l.publish(ctx, "enqueue", msg)
 }
 

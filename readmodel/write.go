@@ -124,9 +124,16 @@ type Batch struct {
 // with the rows, and the log still has what follows it: nothing leaves the log
 // before [Store.Settle].
 func (s *Store) Write(ctx context.Context, b *Batch) error {
+	const move = `UPDATE checkpoint SET seq = $4, commit_id = $5 WHERE stream = $1 AND incarnation = $2 AND seq = $3`
+	from := b.From
+	if fault.Planted(fault.CheckpointFirst) {
+		if _, err := s.pool.Exec(ctx, move, from.Stream, from.Incarnation, bigint(from.Seq), bigint(b.To.Seq), storable(b.To.CommitID)); err != nil {
+			return fmt.Errorf("write: %w", err)
+		}
+		from = b.To
+	}
 	var q pgx.Batch
-	q.Queue(`UPDATE checkpoint SET seq = $4, commit_id = $5 WHERE stream = $1 AND incarnation = $2 AND seq = $3`,
-		b.From.Stream, b.From.Incarnation, bigint(b.From.Seq), bigint(b.To.Seq), storable(b.To.CommitID))
+	q.Queue(move, from.Stream, from.Incarnation, bigint(from.Seq), bigint(b.To.Seq), storable(b.To.CommitID))
 	if len(b.Records) > 0 {
 		queueArchive(&q, b.Records)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // A source reads the stream in order and hands out what has come, as much as
@@ -32,10 +34,14 @@ var errHole = errors.New("a delivery is missing")
 func (s *source) run(ctx context.Context, stream jetstream.Stream, from uint64) (err error) {
 	create, cancel := context.WithTimeout(ctx, requestTimeout)
 	defer cancel()
-	c, err := stream.CreateConsumer(create, jetstream.ConsumerConfig{
+	config := jetstream.ConsumerConfig{
 		DeliverPolicy: jetstream.DeliverByStartSequencePolicy, OptStartSeq: from,
 		AckPolicy: jetstream.AckNonePolicy, MemoryStorage: true, Replicas: 1, InactiveThreshold: time.Minute,
-	})
+	}
+	if fault.Planted(fault.CheckpointIgnored) {
+		config.DeliverPolicy, config.OptStartSeq = jetstream.DeliverNewPolicy, 0
+	}
+	c, err := stream.CreateConsumer(create, config)
 	if err != nil {
 		return fmt.Errorf("consume the log: %w", err)
 	}

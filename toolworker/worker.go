@@ -162,6 +162,9 @@ func (w *Worker) handle(ctx context.Context, s *session, d *eventlog.Delivery) {
 		w.acked(d.Nak())
 		return
 	}
+	if fault.Planted(fault.AckBeforeAnswer) {
+		w.acked(d.Ack())
+	}
 	var answer *ledger.Answer
 	err = w.persist(ctx, item, "call", func() (err error) {
 		answer, err = w.answer(ctx, s, item, d.Lease().Delivery)
@@ -233,10 +236,16 @@ func (w *Worker) answer(ctx context.Context, s *session, item *events.WorkItem, 
 		UserID: item.UserID, CallID: item.CallID, Server: item.Server, Name: item.Name, Arguments: item.Arguments, By: item.By,
 		ConversationID: item.ConversationID, RunID: item.RunID, Deadline: item.Deadline,
 	}
+	if fault.Planted(fault.LedgerPerTry) {
+		call.CallID += events.CallID(fmt.Sprintf("-%d", delivery))
+	}
 	refuse := func(code, message string) (*ledger.Answer, error) {
 		return ledger.Refuse(ctx, w.opts.Pool, call, events.ToolError{Code: code, Message: message})
 	}
 	switch {
+	case item.Revoke && fault.Planted(fault.RevokeWithoutRow):
+		why := ledger.Revoked()
+		return &ledger.Answer{Error: &why}, nil
 	case item.Revoke:
 		return ledger.Refuse(ctx, w.opts.Pool, call, ledger.Revoked())
 	case delivery > maxDeliveries:

@@ -19,26 +19,28 @@ const (
 	CancelEndsRun       Bug = "cancel_ends_run"       // I5: a cancel ends the run though calls are out; they run afterwards and the receipt is wrong
 	DrainCompletes      Bug = "drain_completes"       // I3: an answer cut by a shutdown is stored as if it were whole
 	StopDropsText       Bug = "stop_drops_text"       // I3, I5: the receipt of a stopped run leaves out the text that people have seen
-	DeltaAttemptFixed   Bug = "delta_attempt_fixed"   // I3: deltas of every attempt say attempt 1; readers append a second try to the first
+	DeltaAttemptFixed   Bug = "delta_attempt_fixed"   // I3: deltas of every attempt say attempt 1, and the edge lets them pass; readers append a second try to the first
 	DeltaOffsetRunes    Bug = "delta_offset_runes"    // I3: offsets count characters and not bytes; readers drop or miss text
 	DedupeWithoutPerson Bug = "dedupe_without_person" // I1, I7: dedupe ids leave the person out; one person's id swallows another's message
+	NoRenewal           Bug = "no_renewal"            // I1: leases are not renewed; a long answer is taken over until it fails, though nobody died
 )
 
 // The bugs of the toolworker.
 const (
-	EffectOutside   Bug = "effect_outside"     // I2: a tool's effect is committed before its ledger row; a crash between doubles it
-	LedgerPerTry    Bug = "ledger_per_try"     // I2: each delivery of a call has a ledger row of its own, and so an effect
-	RevokeWithout   Bug = "revoke_without_row" // I2, I5: a revoke is answered without taking the ledger row; the call still runs
-	AckBeforeAnswer Bug = "ack_before_answer"  // I1: a work item is acknowledged before its answer is stored; a crash between loses the answer
+	EffectOutside    Bug = "effect_outside"     // I2: a tool's effect is committed before its ledger row; a crash between doubles it
+	LedgerPerTry     Bug = "ledger_per_try"     // I2: each delivery of a call has a ledger row of its own, and so an effect
+	RevokeWithoutRow Bug = "revoke_without_row" // I2, I5: a revoke is answered without taking the ledger row; the call still runs
+	AckBeforeAnswer  Bug = "ack_before_answer"  // I1: a work item is acknowledged before its answer is stored; a crash between loses the answer
 )
 
 // The bugs of the recorder and the edge.
 const (
-	CheckpointFirst     Bug = "checkpoint_first"      // I6: the checkpoint is committed before the rows; a crash between leaves a hole
-	CheckpointIgnored   Bug = "checkpoint_ignored"    // I6: a recorder begins at the newest commit; what came while none ran is never archived
-	LiveBeforeRead      Bug = "live_before_read"      // I3, I4: a reader goes live with what was read before it subscribed; commits between are missing
-	SnapshotIgnored     Bug = "snapshot_ignored"      // I3: whoever joins in the middle of an answer gets the rest without its beginning
-	StoreBeforeValidate Bug = "store_before_validate" // I8: a message is stored and then refused
+	CheckpointFirst    Bug = "checkpoint_first"     // I6: the checkpoint is committed before the rows; a crash between leaves a hole
+	CheckpointIgnored  Bug = "checkpoint_ignored"   // I6: a recorder begins at the newest commit; what came while none ran is never archived
+	LiveWithoutRead    Bug = "live_without_read"    // I3, I4: a reader goes live without what it missed; commits between are never shown
+	SnapshotIgnored    Bug = "snapshot_ignored"     // I3: the text so far is asked for and thrown away; whoever joins in the middle of an answer sees nothing until it ends
+	StoreBeforeRefusal Bug = "store_before_refusal" // I8: a message to a conversation that is deleted or unknown is refused, and stored all the same
+	TellEveryone       Bug = "tell_everyone"        // I7: news of one person's tasks and conversations go to every socket of the edge
 )
 
 // Bugs lists every bug.
@@ -46,8 +48,8 @@ func Bugs() []Bug {
 	return []Bug{
 		AckBeforeCommit, AckBeforeEmit, NoExpectedSequence, RebaseOnConflict, OwnCommitBlind, TakeoverAnyDelivery, LostLeaseAcks,
 		EmitFromDecision, TakeoverNoTimer, EndStartsNothing, CancelEndsRun, DrainCompletes, StopDropsText, DeltaAttemptFixed,
-		DeltaOffsetRunes, DedupeWithoutPerson,
-		EffectOutside, LedgerPerTry, RevokeWithout, AckBeforeAnswer,
-		CheckpointFirst, CheckpointIgnored, LiveBeforeRead, SnapshotIgnored, StoreBeforeValidate,
+		DeltaOffsetRunes, DedupeWithoutPerson, NoRenewal,
+		EffectOutside, LedgerPerTry, RevokeWithoutRow, AckBeforeAnswer,
+		CheckpointFirst, CheckpointIgnored, LiveWithoutRead, SnapshotIgnored, StoreBeforeRefusal, TellEveryone,
 	}
 }

@@ -108,6 +108,11 @@ func (t *Tx) Finish(ctx context.Context, pool *pgxpool.Pool, a Answer, now time.
 	if a.Error != nil {
 		code, message = &a.Error.Code, &a.Error.Message
 	}
+	if fault.Planted(fault.EffectOutside) {
+		if err := t.commitEffect(ctx, pool); err != nil {
+			return nil, err
+		}
+	}
 	_, err := t.Exec(ctx, `UPDATE tool_call SET state = 'done', ok = $3, result = $4, error_code = $5, error_message = $6, duration_ms = $7
 		WHERE user_id = $1 AND call_id = $2`, t.call.UserID, t.call.CallID, a.OK, []byte(a.Result), code, message, a.DurationMS)
 	if err == nil {
@@ -119,6 +124,22 @@ func (t *Tx) Finish(ctx context.Context, pool *pgxpool.Pool, a Answer, now time.
 	}
 	fault.At(fault.ToolCommitAfter)
 	return &a, nil
+}
+
+// commitEffect commits what t holds without its row, which goes into a
+// transaction of its own: a planted bug.
+func (t *Tx) commitEffect(ctx context.Context, pool *pgxpool.Pool) error {
+	_, err := t.Exec(ctx, `DELETE FROM tool_call WHERE user_id = $1 AND call_id = $2`, t.call.UserID, t.call.CallID)
+	if err == nil {
+		err = t.Commit(ctx)
+	}
+	if err == nil {
+		t.Tx, err = pool.Begin(ctx)
+	}
+	if err == nil {
+		_, err = insert(ctx, t.Tx, t.call, "intent", t.call.hash(), nil)
+	}
+	return err
 }
 
 // late reports whether c's deadline has passed.
