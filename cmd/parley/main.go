@@ -54,6 +54,9 @@ type commands struct {
 	Token       tokenCmd       `cmd:"" help:"Print a token of the dev issuer."`
 	Chat        chatCmd        `cmd:"" help:"Chat in the terminal."`
 	Tail        tailCmd        `cmd:"" help:"Print events as they happen."`
+	Bench       benchCmd       `cmd:"" help:"Measure a Parley of its own, or one that runs."`
+	BenchFloor  benchFloorCmd  `cmd:"" hidden:"" help:"The bare proxy that the bench compares with."`
+	Nats        natsCmd        `cmd:"" hidden:"" help:"The embedded message server alone, for the bench."`
 	Healthcheck healthcheckCmd `cmd:"" help:"Exit 0 if a role's admin or page address says it is ready."`
 	Flags       flagsCmd       `cmd:"" hidden:"" help:"Print the table of settings."`
 	Version     versionCmd     `cmd:"" help:"Print the version."`
