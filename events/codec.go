@@ -40,6 +40,7 @@ var eventDecoders = map[string]decoder[Event]{
 	MessageAccepted{}.EventType():      decode(eventOf[MessageAccepted]),
 	RunStarted{}.EventType():           decode(eventOf[RunStarted]),
 	StepStarted{}.EventType():          decode(eventOf[StepStarted]),
+	StepInterrupted{}.EventType():      decode(eventOf[StepInterrupted]),
 	StepCompleted{}.EventType():        decode(eventOf[StepCompleted]),
 	ToolCalled{}.EventType():           decode(eventOf[ToolCalled]),
 	ApprovalRequested{}.EventType():    decode(eventOf[ApprovalRequested]),

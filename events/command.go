@@ -51,6 +51,8 @@ type Message struct {
 	Text     string `json:"text"`
 	Model    string `json:"model,omitzero"`
 	Timezone string `json:"timezone,omitzero"`
+	// Interrupt stops the active run, if there is one, instead of waiting for its end.
+	Interrupt bool `json:"interrupt,omitzero"`
 }
 
 // Regenerate asks the message of a run again, as a new branch.
@@ -58,6 +60,8 @@ type Regenerate struct {
 	RunID    RunID  `json:"run_id"`
 	Model    string `json:"model,omitzero"`
 	Timezone string `json:"timezone,omitzero"`
+	// Interrupt is as in [Message].
+	Interrupt bool `json:"interrupt,omitzero"`
 }
 
 // CallTool is a call made by hand; its conversation is [Home].

@@ -217,8 +217,15 @@ func (c *Conversation) apply(e Event, k *Commit) {
 		}
 	case StepStarted:
 		if r := c.open(e.RunID); r != nil {
+			if e.Step != r.Step {
+				r.Interruptions = 0
+			}
 			r.Step, r.Attempt, r.Lease, r.Streaming = e.Step, e.Attempt, e.Lease, true
 			r.settle()
+		}
+	case StepInterrupted:
+		if r := c.open(e.RunID); r != nil && r.Streaming && e.Step == r.Step && e.Attempt == r.Attempt && r.Interruptions < r.Attempt {
+			r.Interruptions++
 		}
 	case StepCompleted:
 		c.completeStep(e)
@@ -239,18 +246,18 @@ func (c *Conversation) apply(e Event, k *Commit) {
 		c.requestCancel(e, k)
 	case RunCompleted:
 		if r := c.finish(e.RunID); r != nil {
-			r.end(Completed, k.Time, e.Usage)
+			r.end(Completed, k, e.Usage)
 		}
 	case RunFailed:
 		if r := c.finish(e.RunID); r != nil {
 			r.Error = &RunError{e.Code, e.Message}
 			r.stopped(e.Receipt)
-			r.end(Failed, k.Time, e.Usage)
+			r.end(Failed, k, e.Usage)
 		}
 	case RunCancelled:
 		if r := c.finish(e.RunID); r != nil {
 			r.stopped(e.Receipt)
-			r.end(Cancelled, k.Time, e.Usage)
+			r.end(Cancelled, k, e.Usage)
 		}
 	case ConversationRenamed:
 		if e.By == ByUser || c.TitleBy != ByUser {

@@ -129,6 +129,15 @@ type StepStarted struct {
 	Worker  string `json:"worker"`
 }
 
+// StepInterrupted says that the worker of an open model call was told to stop
+// and hands the step over: whoever takes it over begins a new attempt, and this
+// one does not count among the failed ones.
+type StepInterrupted struct {
+	RunID   RunID `json:"run_id"`
+	Step    int   `json:"step"`
+	Attempt int   `json:"attempt"`
+}
+
 // StepCompleted is the only durable form of what a model said.
 type StepCompleted struct {
 	RunID        RunID      `json:"run_id"`
@@ -280,6 +289,9 @@ func (RunStarted) EventType() string { return "run.started" }
 
 // EventType implements [Event].
 func (StepStarted) EventType() string { return "step.started" }
+
+// EventType implements [Event].
+func (StepInterrupted) EventType() string { return "step.interrupted" }
 
 // EventType implements [Event].
 func (StepCompleted) EventType() string { return "step.completed" }

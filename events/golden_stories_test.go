@@ -126,6 +126,21 @@ var goldens = []golden{
 		s.commit(events.StepCompleted{RunID: r.RunID, Step: 1, Attempt: 1, Text: "From the dead.", FinishReason: "stop"})
 		s.answer("Hello, I am back.")
 	}},
+	{"handover", "Workers that were told to stop hand the open step over: those attempts do not count, and the step may be tried as often as any.", func(s *story) {
+		s.say("m1", "Stay with me")
+		for range 4 {
+			r := s.active()
+			s.commit(events.StepInterrupted{RunID: r.RunID, Step: r.Step, Attempt: r.Attempt})
+			s.again()
+		}
+		r := s.active()
+		s.commit(events.StepInterrupted{RunID: r.RunID, Step: r.Step, Attempt: r.Attempt - 1}) // late, and of no account
+		s.keep(60)
+		ids := s.call("", want{name: "list_tasks", args: `{}`})
+		s.returned(ids[0], `{"tasks":[]}`)
+		s.keep(60)
+		s.answer("I am here.")
+	}},
 	{"attempts", "A step that died three times fails its run and starts the queued one.", func(s *story) {
 		s.say("m1", "Crash")
 		s.again()

@@ -117,17 +117,21 @@ type Run struct {
 	Step    int   `json:"step,omitzero"`
 	Attempt int   `json:"attempt,omitzero"`
 	Lease   Lease `json:"lease,omitzero"`
+	// Interruptions counts the attempts of the open step that a stopping worker handed over.
+	Interruptions int `json:"interruptions,omitzero"`
 	// Streaming is set while a model call is open.
 	Streaming bool      `json:"streaming,omitzero"`
 	StartedAt time.Time `json:"started_at,omitzero"`
 	EndedAt   time.Time `json:"ended_at,omitzero"`
-	Steps     []Step    `json:"steps,omitempty"`
-	Calls     []*Call   `json:"calls,omitempty"`
-	Stop      *Stop     `json:"stop,omitempty"`
-	Error     *RunError `json:"error,omitempty"`
-	Receipt   *Receipt  `json:"receipt,omitempty"`
-	Usage     Usage     `json:"usage"`
-	Rating    *Rating   `json:"rating,omitempty"`
+	// EndedN is the commit that ended the run: nothing of it is accepted after that.
+	EndedN  uint64    `json:"ended_n,omitzero"`
+	Steps   []Step    `json:"steps,omitempty"`
+	Calls   []*Call   `json:"calls,omitempty"`
+	Stop    *Stop     `json:"stop,omitempty"`
+	Error   *RunError `json:"error,omitempty"`
+	Receipt *Receipt  `json:"receipt,omitempty"`
+	Usage   Usage     `json:"usage"`
+	Rating  *Rating   `json:"rating,omitempty"`
 }
 
 // Call returns the call with the given id, or nil.
@@ -150,6 +154,10 @@ func (r *Run) Count(s CallStatus) int {
 	}
 	return n
 }
+
+// Failures counts the attempts of the open step that came to nothing, the
+// present one included: what a stopping worker handed over is none of them.
+func (r *Run) Failures() int { return r.Attempt - r.Interruptions }
 
 // Answer returns the text of the run's steps, in order, separated by a blank line.
 func (r *Run) Answer() string {
@@ -180,8 +188,8 @@ func (r *Run) settle() {
 }
 
 // end makes the run terminal. Calls nobody answered will never run.
-func (r *Run) end(s Status, at time.Time, u Usage) {
-	r.Status, r.Streaming, r.EndedAt, r.Usage = s, false, at, u
+func (r *Run) end(s Status, k *Commit, u Usage) {
+	r.Status, r.Streaming, r.EndedAt, r.EndedN, r.Usage = s, false, k.Time, k.N, u
 	for _, c := range r.Calls {
 		if !c.Status.Answered() {
 			c.Status = CallStopped

@@ -163,6 +163,7 @@ function apply(w: Folding, e: Event, k: Commit): void {
     case 'step.started': {
       const r = w.open(e.run_id);
       if (!r) return;
+      if (e.step !== (r.step ?? 0)) delete r.interruptions;
       set(r, 'step', e.step);
       set(r, 'attempt', e.attempt);
       const { stream, sequence, delivery } = e.lease;
@@ -170,6 +171,14 @@ function apply(w: Folding, e: Event, k: Commit): void {
       else r.lease = { stream, sequence, delivery };
       r.streaming = true;
       settle(r);
+      return;
+    }
+    case 'step.interrupted': {
+      const r = w.open(e.run_id);
+      const attempt = r?.attempt ?? 0;
+      const n = r?.interruptions ?? 0;
+      if (!r?.streaming || e.step !== (r.step ?? 0) || e.attempt !== attempt || n >= attempt) return;
+      r.interruptions = n + 1;
       return;
     }
     case 'step.completed':
@@ -213,7 +222,7 @@ function apply(w: Folding, e: Event, k: Commit): void {
     }
     case 'run.completed': {
       const r = w.unfinished(e.run_id);
-      if (r) end(w, r, 'completed', k.time, e.usage);
+      if (r) end(w, r, 'completed', k, e.usage);
       return;
     }
     case 'run.failed': {
@@ -221,14 +230,14 @@ function apply(w: Folding, e: Event, k: Commit): void {
       if (!r) return;
       r.error = { code: e.code, message: e.message };
       keep(r, e.receipt);
-      end(w, r, 'failed', k.time, e.usage);
+      end(w, r, 'failed', k, e.usage);
       return;
     }
     case 'run.cancelled': {
       const r = w.unfinished(e.run_id);
       if (!r) return;
       keep(r, e.receipt);
-      end(w, r, 'cancelled', k.time, e.usage);
+      end(w, r, 'cancelled', k, e.usage);
       return;
     }
     case 'conversation.renamed':
@@ -403,10 +412,11 @@ function settle(r: Run): void {
 }
 
 /** Makes a run terminal. Calls nobody answered will never run. */
-function end(w: Folding, r: Run, status: Run['status'], at: string, usage: Usage): void {
+function end(w: Folding, r: Run, status: Run['status'], k: Commit, usage: Usage): void {
   r.status = status;
   delete r.streaming;
-  set(r, 'ended_at', at);
+  set(r, 'ended_at', k.time);
+  r.ended_n = k.n;
   r.usage = usageOf(usage);
   for (const c of r.calls ?? []) {
     if (isAnswered(c)) continue;

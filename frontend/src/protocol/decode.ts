@@ -56,6 +56,7 @@ const eventShapes: Readonly<Record<Event['type'], Check<unknown>>> = {
     lease,
     worker: is.string,
   }),
+  'step.interrupted': is.object({ ...run, step: is.number, attempt: is.number }),
   'step.completed': is.object({
     ...run,
     step: is.number,

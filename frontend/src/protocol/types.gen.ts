@@ -55,7 +55,7 @@ export type Why = ("user" | "deadline" | "poison")
 /**
  * An Event is an immutable fact about a conversation. Its address is (conversation, n of its commit, index within it).
  */
-export type Event = (ApprovalAnswered | ApprovalRequested | ConversationDeleted | ConversationPinned | ConversationRead | ConversationRenamed | ConversationRestored | MessageAccepted | MessageRated | RunCancelRequested | RunCancelled | RunCompleted | RunFailed | RunStarted | StepCompleted | StepStarted | ToolCalled | ToolReturned)
+export type Event = (ApprovalAnswered | ApprovalRequested | ConversationDeleted | ConversationPinned | ConversationRead | ConversationRenamed | ConversationRestored | MessageAccepted | MessageRated | RunCancelRequested | RunCancelled | RunCompleted | RunFailed | RunStarted | StepCompleted | StepInterrupted | StepStarted | ToolCalled | ToolReturned)
 
 /**
  * A Commit is one atomic group of events of one conversation, and one message of the LOG stream.
@@ -148,6 +148,10 @@ parent_id?: RunID
 text: string
 model?: string
 timezone?: string
+/**
+ * Interrupt stops the active run, if there is one, instead of waiting for its end.
+ */
+interrupt?: boolean
 }
 /**
  * Pin pins or unpins the conversation.
@@ -180,6 +184,10 @@ type: "regenerate"
 run_id: RunID
 model?: string
 timezone?: string
+/**
+ * Interrupt is as in Message.
+ */
+interrupt?: boolean
 }
 /**
  * Rename gives the conversation a title.
@@ -296,11 +304,19 @@ step?: number
 attempt?: number
 lease?: Lease
 /**
+ * Interruptions counts the attempts of the open step that a stopping worker handed over.
+ */
+interruptions?: number
+/**
  * Streaming is set while a model call is open.
  */
 streaming?: boolean
 started_at?: Time
 ended_at?: Time
+/**
+ * EndedN is the commit that ended the run: nothing of it is accepted after that.
+ */
+ended_n?: number
 steps?: Step[]
 calls?: Call[]
 stop?: Stop
@@ -582,6 +598,15 @@ export interface ToolCall {
 call_id: CallID
 name: string
 arguments: JSONValue
+}
+/**
+ * StepInterrupted says that the worker of an open model call was told to stop and hands the step over: whoever takes it over begins a new attempt, and this one does not count among the failed ones.
+ */
+export interface StepInterrupted {
+type: "step.interrupted"
+run_id: RunID
+step: number
+attempt: number
 }
 /**
  * StepStarted begins one model call. A higher attempt supersedes a lower one.
