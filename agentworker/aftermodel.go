@@ -46,7 +46,7 @@ func (r *Rules) AfterModel(s *events.Conversation, c Claim, out Outcome, in Inpu
 		return commit(Drop)
 	case run.Stop != nil:
 		return r.end(s, run, in, ending{text: out.Text, usage: usage})
-	case out.Err != nil && out.Err.Cut && run.Attempt < maxAttempts:
+	case out.Err != nil && out.Err.Cut && run.Failures() < maxAttempts:
 		return commit(CallModel, events.StepStarted{RunID: run.RunID, Step: run.Step, Attempt: run.Attempt + 1, Lease: in.Lease, Worker: in.Worker})
 	case out.Err != nil:
 		return r.end(s, run, in, ending{text: out.Text, usage: usage, fail: &events.RunError{Code: out.Err.Code, Message: out.Err.Message}})
@@ -83,6 +83,17 @@ func (r *Rules) AfterModel(s *events.Conversation, c Claim, out Outcome, in Inpu
 		return commit(Ack, list...)
 	}
 	return r.nextStep(s, run, in, run.Step, run.Usage.Add(usage), ending{usage: usage, answers: answersIn(calls)}).after(list)
+}
+
+// Interrupted hands the open model call of c over, because its worker was told
+// to stop: the message, given back, is taken over at once, and the attempt does
+// not count.
+func (r *Rules) Interrupted(s *events.Conversation, c Claim) Decision {
+	run := c.holds(s)
+	if run == nil {
+		return commit(Drop)
+	}
+	return commit(Drop, events.StepInterrupted{RunID: run.RunID, Step: run.Step, Attempt: run.Attempt})
 }
 
 // sortCalls says what becomes of each call of a step, and empties arguments that are too long: released (up to the limit

@@ -46,7 +46,7 @@ func (l Limits) withDefaults() Limits {
 }
 
 const (
-	// maxAttempts is how often a step is tried before its run fails.
+	// maxAttempts is how often a step may fail before its run does.
 	maxAttempts = 3
 	// maxDeliveries is how often a message that never got into the log is tried.
 	maxDeliveries = 12
@@ -105,6 +105,9 @@ type Decision struct {
 	Signal bool
 	// DeadLetter, if not empty, is why the message is copied to the DLQ.
 	DeadLetter string
+	// Certain forbids a stale state: the decision gives a message up because of
+	// what the log does not have. The performer makes sure that nothing is newer.
+	Certain bool
 }
 
 func commit(then Then, list ...events.Event) Decision { return Decision{Events: list, Then: then} }
@@ -120,8 +123,14 @@ func (r *Rules) Decide(s *events.Conversation, in Input) Decision {
 	}
 	poison := in.Lease.Delivery > maxDeliveries
 	d := r.first(s, in, poison)
-	if poison && d.Then != Drop {
-		d.DeadLetter = "given up after many deliveries"
+	if !poison {
+		return d
+	}
+	d.DeadLetter = "given up after many deliveries"
+	if d.Then == Drop {
+		// It waits for a call or a run that the log has not got. A newest state that
+		// has not got it after all this time never will.
+		d.Then, d.Certain = Ack, true
 	}
 	return d
 }
@@ -134,7 +143,7 @@ func (r *Rules) redelivered(s *events.Conversation, run *events.Run, in Input) D
 		return commit(Drop)
 	case run.Stop != nil:
 		return r.end(s, run, in, ending{})
-	case run.Attempt >= maxAttempts:
+	case run.Failures() >= maxAttempts:
 		return r.end(s, run, in, ending{fail: &events.RunError{
 			Code:    events.FailAttempts,
 			Message: "The answer was interrupted three times. Your message is saved; you can ask again.",
@@ -151,7 +160,7 @@ func (r *Rules) first(s *events.Conversation, in Input, poison bool) Decision {
 	switch cmd := in.Command.(type) {
 	case events.Message:
 		parent, ok := parentOf(s, cmd.ParentID)
-		return r.accept(s, in, poison, ok, events.MessageAccepted{
+		return r.accept(s, in, poison, ok, cmd.Interrupt, events.MessageAccepted{
 			ParentID: parent, Text: cmd.Text, Model: cmd.Model, Timezone: cmd.Timezone,
 		})
 	case events.Regenerate:
@@ -163,7 +172,7 @@ func (r *Rules) first(s *events.Conversation, in Input, poison bool) Decision {
 			// Its run fails, but the next message follows it and must find its history.
 			e.ParentID, _ = parentOf(s, "")
 		}
-		return r.accept(s, in, poison, src != nil, e)
+		return r.accept(s, in, poison, src != nil, cmd.Interrupt, e)
 	case events.CallTool:
 		e := events.ToolCalled{
 			CallID: events.HandCallID(in.UserID, in.ID), Server: cmd.Server, Name: cmd.Name, Arguments: cmd.Arguments,
@@ -218,7 +227,7 @@ func (r *Rules) unreadable(s *events.Conversation, in Input, poison bool) Decisi
 		return commit(Ack)
 	}
 	tip, _ := parentOf(s, "")
-	return r.accept(s, in, true, true, events.MessageAccepted{ParentID: tip})
+	return r.accept(s, in, true, true, false, events.MessageAccepted{ParentID: tip})
 }
 
 // startsRun reports whether an unreadable message was one that a person waits for.
@@ -247,7 +256,7 @@ func parentOf(s *events.Conversation, id events.RunID) (parent events.RunID, ok 
 	return "", id == ""
 }
 
-func (r *Rules) accept(s *events.Conversation, in Input, poison, parentKnown bool, e events.MessageAccepted) Decision {
+func (r *Rules) accept(s *events.Conversation, in Input, poison, parentKnown, interrupt bool, e events.MessageAccepted) Decision {
 	e.MessageID = events.MessageID(in.ID)
 	e.RunID = events.RunIDFor(in.UserID, in.ConversationID, e.MessageID)
 	if _, stopped := s.Tombstone(e.RunID); stopped || s.Deleted {
@@ -265,12 +274,16 @@ func (r *Rules) accept(s *events.Conversation, in Input, poison, parentKnown boo
 			Message: "The message that this one answers does not exist.",
 		})
 	}
-	if s.Active() != nil {
-		return commit(Ack, e)
-	}
-	// With nothing active nothing can be queued: whoever ends a run starts the next.
 	run := &events.Run{RunID: e.RunID, Message: events.UserMessage{MessageID: e.MessageID, Model: e.Model}}
-	return commit(CallModel, append([]events.Event{e}, r.start(run, in)...)...)
+	switch active := s.Active(); {
+	case active == nil:
+		// With nothing active nothing can be queued: whoever ends a run starts the next.
+		return commit(CallModel, append([]events.Event{e}, r.start(run, in)...)...)
+	case interrupt && active.Stop == nil:
+		request := events.RunCancelRequested{RunID: active.RunID, By: events.ByUser, Why: events.WhyUser}
+		return r.stopActive(s, active, in, request, ending{next: run}).after([]events.Event{e})
+	}
+	return commit(Ack, e)
 }
 
 // start begins a run under the lease of the message being handled, whatever its kind.

@@ -115,11 +115,13 @@ func states() map[string]history {
 		"model+queue": queue(model), "last+queue": queue(last), "asking+queue": queue(asking), "calls+queue": queue(calls),
 		"stop model": stop(model), "stop calls": stop(calls), "stop last": stop(last), "stop mixed": stop(mixed),
 		"stop model+queue": stop(queue(model)), "stop last+queue": stop(queue(last)),
-		"late last":    last.then("t0", stopped(run1, events.WhyDeadline)),
-		"late model":   model.then("t0", stopped(run1, events.WhyDeadline)),
-		"deleted":      over.then("d0", events.ConversationDeleted{}),
-		"tombstone":    over.then("x9", stopped(run2, events.WhyUser)),
-		"third try":    model.then("m1", step(run1, 1, 2, lease(10, 2))).then("m1", step(run1, 1, 3, lease(10, 3))),
+		"late last":  last.then("t0", stopped(run1, events.WhyDeadline)),
+		"late model": model.then("t0", stopped(run1, events.WhyDeadline)),
+		"deleted":    over.then("d0", events.ConversationDeleted{}),
+		"tombstone":  over.then("x9", stopped(run2, events.WhyUser)),
+		"third try":  model.then("m1", step(run1, 1, 2, lease(10, 2))).then("m1", step(run1, 1, 3, lease(10, 3))),
+		"handed over": model.then("m1", events.StepInterrupted{RunID: run1, Step: 1, Attempt: 1}, step(run1, 1, 2, lease(10, 2))).
+			then("m1", events.StepInterrupted{RunID: run1, Step: 1, Attempt: 2}, step(run1, 1, 3, lease(10, 3))),
 		"given up":     model.then("m1", asked, called(callA), called(callB)).then("x", events.RunFailed{RunID: run1, Code: "x"}),
 		"hand call":    history{}.then("h1", events.ToolCalled{CallID: hand, Server: "tasks", Name: "add_task", Arguments: jsontext.Value(`{}`), By: events.ByUser}),
 		"hand done":    history{}.then("h1", events.ToolCalled{CallID: hand, Name: "add_task", By: events.ByUser}).then("h.res", events.ToolReturned{CallID: hand, OK: true}),
@@ -155,6 +157,9 @@ func say(d Decision) string {
 	if d.Signal {
 		words = append(words, "signal")
 	}
+	if d.Certain {
+		words = append(words, "certain")
+	}
 	if d.DeadLetter != "" {
 		words = append(words, "dlq")
 	}
@@ -188,6 +193,7 @@ func TestDecide(t *testing.T) {
 	}
 	poison := func(in Input) Input { in.Lease.Delivery = maxDeliveries + 1; return in }
 	remove := command("d1", lease(70, 1), events.Delete{})
+	hurry := command("m3", lease(20, 1), events.Message{Text: "hi", Interrupt: true})
 	simple := map[string]Input{
 		"rename":  command("s1", lease(71, 1), events.Rename{Title: "T"}),
 		"pin":     command("s2", lease(72, 1), events.Pin{Pinned: true}),
@@ -209,6 +215,14 @@ func TestDecide(t *testing.T) {
 		{"asking", "message", message("m2"), "message.accepted ack"},
 		{"stop model", "message", message("m2"), "message.accepted ack"},
 		{"stop calls", "message", message("m2"), "message.accepted ack"},
+		{"empty", "interrupting message", hurry, "message.accepted run.started step.started(1.1) model"},
+		{"model", "interrupting message", hurry, "message.accepted run.cancel_requested(user) ack signal"},
+		{"calls", "interrupting message", hurry, "message.accepted run.cancel_requested(user) ack"},
+		{"asking", "interrupting message", hurry, "message.accepted run.cancel_requested(user) run.cancelled run.started step.started(1.1) model"},
+		{"asking+queue", "interrupting message", hurry, "message.accepted run.cancel_requested(user) run.cancelled run.started step.started(1.1) model"},
+		{"stop model", "interrupting message", hurry, "message.accepted ack"},
+		{"late model", "interrupting message", hurry, "message.accepted ack"},
+		{"model", "interrupting regenerate", command("m3", lease(20, 1), events.Regenerate{RunID: run1, Interrupt: true}), "message.accepted run.cancel_requested(user) ack signal"},
 		{"deleted", "message", message("m2"), "message.accepted run.cancelled ack"},
 		{"tombstone", "message", message("m2"), "message.accepted run.cancelled ack"},
 		{"over", "edit of the first", parent(events.Root), "message.accepted run.started step.started(1.1) model"},
@@ -227,6 +241,7 @@ func TestDecide(t *testing.T) {
 		{"model", "the same delivery", again("m1", 10, 1), "drop"},
 		{"model", "stored twice", again("m1", 11, 5), "ack"},
 		{"third try", "redelivery", again("m1", 10, 4), "run.failed(attempts) ack"},
+		{"handed over", "redelivery", again("m1", 10, 4), "step.started(1.4) model"},
 		{"stop model", "redelivery", again("m1", 10, 2), "run.cancelled ack"},
 		{"late model", "redelivery", again("m1", 10, 2), "run.failed(deadline) ack"},
 		{"stop model+queue", "redelivery", again("m1", 10, 2), "run.cancelled run.started step.started(1.1) model"},
@@ -242,7 +257,9 @@ func TestDecide(t *testing.T) {
 		{"over", "poison redelivery of a handled one", again("m1", 10, 99), "ack"},
 		{"model", "poison cancel", poison(cancel(run1)), "run.cancel_requested(user) ack signal dlq"},
 		{"calls", "poison result", poison(result(callA)), "tool.returned ack dlq"},
-		{"empty", "poison result of an unknown call", poison(result(callA)), "drop"},
+		{"empty", "poison result of an unknown call", poison(result(callA)), "ack certain dlq"},
+		{"empty", "poison deadline of an unknown run", poison(deadline(run1)), "ack certain dlq"},
+		{"empty", "poison answer to an unknown call", poison(answer(events.Allow)), "ack certain dlq"},
 		{"over", "unreadable", unreadable("m3", "message", 1), "drop"},
 		{"over", "unreadable, poison", unreadable("m3", "message", 13), "message.accepted run.failed(poison) ack dlq"},
 		{"calls", "unreadable result, poison", unreadable(events.ResultID(callA), "result", 13), "tool.returned(outcome_unknown) ack dlq"},

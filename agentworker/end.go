@@ -18,6 +18,8 @@ type ending struct {
 	answers []events.ToolReturned
 	// stop is the request that stands before the end in the same commit.
 	stop *events.Stop
+	// next is the run of a message that the same commit accepts: it starts if nothing is queued before it.
+	next *events.Run
 	// last leaves queued messages alone: the caller closes them itself.
 	last bool
 }
@@ -42,6 +44,9 @@ func (r *Rules) end(s *events.Conversation, run *events.Run, in Input, e ending)
 		terminal = events.RunCompleted{RunID: run.RunID, Usage: usage}
 	}
 	next := s.NextQueued()
+	if next == nil {
+		next = e.next
+	}
 	if _, whole := terminal.(events.RunCompleted); !whole && fault.Planted(fault.EndStartsNothing) {
 		next = nil
 	}
@@ -115,20 +120,20 @@ func (r *Rules) stop(s *events.Conversation, in Input, id events.RunID, by event
 	case run.Status == events.Queued:
 		return commit(Ack, request, events.RunCancelled{RunID: id})
 	}
-	return r.stopActive(s, run, in, request, false)
+	return r.stopActive(s, run, in, request, ending{})
 }
 
 // stopActive stops the run that is not queued and not over. Whoever holds the
 // model call, or the last open tool call, ends the run; if there is neither,
-// it ends here.
-func (r *Rules) stopActive(s *events.Conversation, run *events.Run, in Input, request events.RunCancelRequested, last bool) Decision {
+// it ends here, as e says.
+func (r *Rules) stopActive(s *events.Conversation, run *events.Run, in Input, request events.RunCancelRequested, e ending) Decision {
 	switch {
 	case run.Streaming:
 		return Decision{Events: []events.Event{request}, Then: Ack, Signal: true}
 	case run.Count(events.CallRunning) > 0 && !fault.Planted(fault.CancelEndsRun):
 		return commit(Ack, request)
 	}
-	e := ending{stop: &events.Stop{By: request.By, Why: request.Why}, last: last}
+	e.stop = &events.Stop{By: request.By, Why: request.Why}
 	return r.end(s, run, in, e).after([]events.Event{request})
 }
 
@@ -156,5 +161,5 @@ func (r *Rules) remove(s *events.Conversation, in Input) Decision {
 		return commit(Ack, list...)
 	}
 	request := events.RunCancelRequested{RunID: run.RunID, By: events.ByUser, Why: events.WhyUser}
-	return r.stopActive(s, run, in, request, true).after(list)
+	return r.stopActive(s, run, in, request, ending{last: true}).after(list)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -19,6 +20,7 @@ import (
 type handler struct {
 	w     *Worker
 	d     *eventlog.Delivery
+	every time.Duration // between renewals; also how long a look at the log may take
 	in    Input
 	entry *conversation
 	// slot gives back the slot that a handler without one took for its model
@@ -54,8 +56,8 @@ func (w *Worker) handle(ctx context.Context, d *eventlog.Delivery, slotted bool)
 		w.discard(ctx, d, err)
 		return
 	}
-	h := &handler{w: w, d: d, in: in, entry: w.cache.get(ref), slotted: slotted}
-	release := d.Hold(w.opts.RenewEvery, h.check)
+	h := &handler{w: w, d: d, every: d.RenewEvery(), in: in, entry: w.cache.get(ref), slotted: slotted}
+	release := d.Hold(h.check)
 	defer release()
 	defer h.close()
 	switch err := h.run(ctx); {
@@ -92,18 +94,24 @@ func (w *Worker) acked(what string, err error) {
 
 func (h *handler) run(ctx context.Context) error {
 	step := func(s *events.Conversation, in Input) Decision { return h.w.rules.Decide(s, in) }
-	if err := h.d.Turn(ctx); err != nil {
+	if err := h.inTurn(ctx); err != nil {
 		return err
 	}
 	if fault.Planted(fault.AckBeforeCommit) {
 		h.w.acked("ack", h.d.Ack())
 	}
+	var held Claim
+	defer func() {
+		if ctx.Err() != nil && held != (Claim{}) && !h.lostLease() {
+			h.handOver(ctx, held)
+		}
+	}()
 	for {
 		p, err := h.commit(ctx, step)
 		if err != nil {
 			return err
 		}
-		h.d.Pass() // the next message is accepted while this one is answered
+		held = p.claim
 		if p.Signal {
 			fault.At(fault.SignalBefore)
 			// A lost signal costs time, not truth: the holder re-reads the log with each renewal.
@@ -144,6 +152,67 @@ func (h *handler) run(ctx context.Context) error {
 			ctx, out.Err = context.WithoutCancel(ctx), nil //nolint:fatcontext // planted: a context ends once
 		}
 		step = func(s *events.Conversation, in Input) Decision { return h.w.rules.AfterModel(s, p.claim, out, in) }
+	}
+}
+
+// inTurn waits until the messages that INBOX stored before this one are in the
+// log: a person's messages are accepted in the order in which they were stored,
+// whichever workers pulled them. A slot is not held meanwhile: the message that
+// is waited for may need it.
+func (h *handler) inTurn(ctx context.Context) error {
+	if h.d.Subject() != h.entry.ref.Message() || h.in.Lease.Delivery > maxDeliveries {
+		return nil
+	}
+	partial := 0 // looks that did not show this message
+	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 250*time.Millisecond) {
+		mine, whole, err := h.mine(ctx)
+		if !whole {
+			partial++
+		}
+		switch {
+		case err == nil && mine && (whole || partial > partialLooks):
+			return nil
+		case err != nil && ctx.Err() == nil:
+			h.w.logger.Warn("waiting for a turn", "conversation_id", h.entry.ref.Conversation(), "err", err)
+		}
+		h.giveSlot()
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(wait/2 + rand.N(wait)):
+		}
+	}
+}
+
+// mine reports whether nothing that must come before this message waits, or the
+// log has this one already; whole, whether INBOX still showed this message.
+func (h *handler) mine(ctx context.Context) (mine, whole bool, err error) {
+	earlier, whole, err := h.w.log.Earlier(ctx, h.entry.ref, h.in.Lease.Sequence)
+	if err != nil || len(earlier) == 0 {
+		return err == nil, whole, err
+	}
+	if err := h.entry.lock(ctx); err != nil {
+		return false, whole, err
+	}
+	defer h.entry.unlock()
+	if err := h.w.cache.refresh(ctx, h.entry); err != nil {
+		return false, whole, err
+	}
+	s := h.entry.state
+	return s.HasCause(h.in.ID) || !slices.ContainsFunc(earlier, func(id string) bool { return !s.HasCause(id) }), whole, nil
+}
+
+// partialLooks is how often a message is looked for where it should be. One that
+// another handler has acknowledged is not there, and that handler has the log's answer.
+const partialLooks = 5
+
+// handOver says in the log that the open model call of c was interrupted, not lost.
+func (h *handler) handOver(ctx context.Context, c Claim) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTime)
+	defer cancel()
+	_, err := h.commit(ctx, func(s *events.Conversation, _ Input) Decision { return h.w.rules.Interrupted(s, c) })
+	if err != nil {
+		h.w.logger.Warn("step handed over as a failed attempt", "run_id", c.RunID, "step", c.Step, "attempt", c.Attempt, "err", err)
 	}
 }
 
@@ -211,6 +280,15 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 		// Before step.started is stored: a stop that follows it must find a listener.
 		if err := h.listen(); err != nil { //nolint:contextcheck // signals outlive this call; each look has its stream's context
 			return nil, err
+		}
+	}
+	if d.Certain {
+		seq, err := w.log.Newest(ctx, e.ref)
+		if err != nil {
+			return nil, err
+		}
+		if seq != e.seq {
+			return nil, &eventlog.ConflictError{} // the state was stale: read and decide again
 		}
 	}
 	if d.DeadLetter != "" {

@@ -31,7 +31,7 @@ func newWorker(t *testing.T) *Worker {
 		t.Fatal(err)
 	}
 	w, err := New(Options{
-		Log: log, Archive: noCommits{}, Model: client, Rules: *testRules(), RenewEvery: time.Minute,
+		Log: log, Archive: noCommits{}, Model: client, Rules: *testRules(),
 		Logger: slog.New(slog.NewTextHandler(t.Output(), nil)),
 	})
 	if err != nil {
@@ -53,7 +53,7 @@ func (w *Worker) handler(t *testing.T, in Input) *handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := &handler{w: w, in: in, entry: w.cache.get(ref), slotted: true}
+	h := &handler{w: w, every: time.Minute, in: in, entry: w.cache.get(ref), slotted: true}
 	t.Cleanup(h.close)
 	return h
 }
@@ -99,8 +99,8 @@ func TestSignalBeforeTheModelCallIsNotLost(t *testing.T) {
 func TestNobodyWaitsForAConversationLongerThanItsContext(t *testing.T) {
 	t.Parallel()
 	w := newWorker(t)
-	w.opts.RenewEvery = 10 * time.Millisecond
 	h, s, ctx := streaming(t, w)
+	h.every = 10 * time.Millisecond
 	if err := h.entry.lock(ctx); err != nil {
 		t.Fatal(err)
 	}

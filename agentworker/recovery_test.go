@@ -188,7 +188,7 @@ func TestPoisonEndsInADeadLetterAndAnAnswer(t *testing.T) {
 		t.Fatal(err)
 	}
 	b := newBenchOn(t, nc, func(int, testkit.ModelRequest) testkit.ModelReply { return textReply("fine") })
-	b.start(func(o *agentworker.Options) { o.RenewEvery = 10 * time.Millisecond })
+	b.start()
 	r := ref(t, "ana", "c1")
 	msg := nats.NewMsg(r.Message())
 	msg.Data = []byte(`{"v":99}`)

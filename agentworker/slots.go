@@ -9,7 +9,9 @@ import (
 // new messages, or new work would starve the runs that are under way.
 //
 // Whoever pulls holds a slot while it waits for a message. So one slot is for
-// results alone, from the start: neither kind can take the other's last.
+// results alone, from the start: neither kind can take the other's last. A third
+// is for those who come to a model call without one: a cancel that starts the
+// next run, a message that waited for its turn.
 type slots struct {
 	mu    sync.Mutex
 	free  int
@@ -23,8 +25,8 @@ type waiter struct {
 	kept  bool
 }
 
-// newSlots returns n slots, at least the two without which nothing moves.
-func newSlots(n int) *slots { return &slots{free: max(n, 2) - 1, kept: true} }
+// newSlots returns n slots, at least the three without which something may never move.
+func newSlots(n int) *slots { return &slots{free: max(n, 3) - 1, kept: true} }
 
 func (s *slots) first(ctx context.Context) (func(), error)  { return s.acquire(ctx, 0) }
 func (s *slots) second(ctx context.Context) (func(), error) { return s.acquire(ctx, 1) }

@@ -10,7 +10,7 @@ import (
 )
 
 // Each kind holds a slot while it waits for a message: whichever comes first
-// must leave one for the other, however few there are.
+// must leave one for the other, and both one for a handler, however few there are.
 func TestFewestSlotsServeBothKinds(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{1, 2, 3} {
@@ -20,6 +20,7 @@ func TestFewestSlotsServeBothKinds(t *testing.T) {
 			if !firstIsFirst {
 				kinds[0], kinds[1] = kinds[1], kinds[0]
 			}
+			kinds = append(kinds, s.first) // who comes to a model call without a slot
 			for i, acquire := range kinds {
 				ctx, cancel := context.WithCancel(testkit.Context(t))
 				cancel() // what is free is given all the same

@@ -152,13 +152,19 @@ func (h *handler) takeSlot(ctx context.Context) error {
 	if h.slotted {
 		return nil
 	}
-	h.d.Release()
+	h.giveSlot()
 	release, err := h.w.slots.first(ctx)
 	if err != nil {
 		return err
 	}
 	h.slotted, h.slot = true, release
 	return nil
+}
+
+// giveSlot gives back the room that the delivery came with; a model call takes a slot again.
+func (h *handler) giveSlot() {
+	h.d.Release()
+	h.slotted = false
 }
 
 // open makes s the open model call, or says that there is none.
@@ -252,7 +258,7 @@ func (h *handler) check() (mine bool) {
 	if s == nil {
 		return true
 	}
-	ctx, cancel := context.WithTimeout(s.ctx, h.w.opts.RenewEvery)
+	ctx, cancel := context.WithTimeout(s.ctx, h.every)
 	defer cancel()
 	run, err := h.look(ctx, s.claim)
 	switch {

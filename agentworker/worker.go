@@ -26,8 +26,6 @@ type Options struct {
 	NoTitles bool
 	// Slots is how many model calls run at once; default 256.
 	Slots int
-	// RenewEvery is how often a lease is renewed; default 5 s, a third of the AckWait.
-	RenewEvery time.Duration
 	// Grace is how long running answers may finish after the context of Run ends; default 20 s.
 	Grace time.Duration
 	// Now is the clock of commits; default time.Now.
@@ -38,6 +36,10 @@ type Options struct {
 // controls bounds the control messages and timers handled at once. They wait
 // for no slot, so that a cancel never waits behind the answers it should stop.
 const controls = 64
+
+// handOverTime bounds how long a stopping worker tries to say in the log that it
+// hands a step over. Without that the step is taken over all the same, as a failed attempt.
+const handOverTime = 500 * time.Millisecond
 
 // titles bounds the titles being made at once; one too many is left out.
 const titles = 8
@@ -74,9 +76,6 @@ func New(o Options) (*Worker, error) {
 	}
 	if o.Slots == 0 {
 		o.Slots = 256
-	}
-	if o.RenewEvery == 0 {
-		o.RenewEvery = 5 * time.Second
 	}
 	if o.Grace == 0 {
 		o.Grace = 20 * time.Second
@@ -123,14 +122,12 @@ func (w *Worker) Run(ctx context.Context) error {
 		}
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	serve := func(stream, consumer string, acquire eventlog.Acquire, slotted bool, opts ...eventlog.ServeOption) {
+	serve := func(stream, consumer string, acquire eventlog.Acquire, slotted bool) {
 		h := func(ctx context.Context, d *eventlog.Delivery) { w.handle(ctx, d, slotted) }
-		g.Go(func() error { return w.log.Serve(gctx, work, stream, consumer, acquire, h, opts...) })
+		g.Go(func() error { return w.log.Serve(gctx, work, stream, consumer, acquire, h) })
 	}
 	serve(events.StreamInbox, eventlog.ConsumerResults, w.slots.first, true)
-	serve(events.StreamInbox, eventlog.ConsumerMessages, w.slots.second, true,
-		// What a person sent in one go is accepted as it was sent.
-		eventlog.InOrder((*eventlog.Delivery).Subject))
+	serve(events.StreamInbox, eventlog.ConsumerMessages, w.slots.second, true)
 	serve(events.StreamInbox, eventlog.ConsumerControls, unslotted, false)
 	serve(events.StreamTimer, eventlog.ConsumerTimers, unslotted, false)
 	w.logger.Info("agentworker started", "worker", w.name, "slots", w.opts.Slots)

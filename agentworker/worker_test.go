@@ -63,7 +63,7 @@ func (b *bench) start(change ...func(*agentworker.Options)) (stop func()) {
 		b.t.Fatal(err)
 	}
 	o := agentworker.Options{
-		Log: b.log, Archive: noArchive{}, Model: client, NoTitles: true, RenewEvery: agentWait / 4, Grace: time.Second,
+		Log: b.log, Archive: noArchive{}, Model: client, NoTitles: true, Grace: time.Second,
 		Rules:  agentworker.Rules{Model: "scripted", Tools: []events.Tool{{Server: "tasks", Name: "add_task", Schema: jsontext.Value(`{"type":"object"}`)}}},
 		Logger: slog.New(slog.NewTextHandler(b.t.Output(), nil)),
 	}

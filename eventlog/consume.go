@@ -29,6 +29,7 @@ type Delivery struct {
 	nc    *nats.Conn
 	msg   *nats.Msg
 	lease events.Lease
+	wait  time.Duration   // the consumer's AckWait
 	turn  <-chan struct{} // closed when the delivery before it in its lane has passed
 	pass  func()          // lets the delivery behind it go; once
 	room  func()          // gives back what acquire gave; once
@@ -62,14 +63,18 @@ func (d *Delivery) reply(word string) error { return d.nc.Publish(d.msg.Reply, [
 // handler ends: what follows counts elsewhere.
 func (d *Delivery) Release() { d.room() }
 
-// Hold renews the lease every interval until release is called, and calls
-// check, if not nil, each time; once that reports false the lease is lost and
-// not renewed again. Release waits for the last call to end and may be called twice.
-func (d *Delivery) Hold(every time.Duration, check func() bool) (release func()) {
+// RenewEvery is how often the lease is renewed: three times in the consumer's
+// AckWait, so that one lost renewal costs nothing.
+func (d *Delivery) RenewEvery() time.Duration { return d.wait / 3 }
+
+// Hold renews the lease every [Delivery.RenewEvery] until release is called, and
+// calls check, if not nil, each time; once that reports false the lease is lost
+// and not renewed again. Release waits for the last call to end and may be called twice.
+func (d *Delivery) Hold(check func() bool) (release func()) {
 	stop, done := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(done)
-		tick := time.NewTicker(every)
+		tick := time.NewTicker(d.RenewEvery())
 		defer tick.Stop()
 		for {
 			select {
@@ -160,12 +165,14 @@ func (l *lanes) enter(d *Delivery) (done func()) {
 // work. It stops pulling when ctx ends, waits for the handlers, and returns
 // nil; an error means that the consumer is not there.
 func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire Acquire, h Handler, opts ...ServeOption) error {
-	if _, err := l.js.Consumer(ctx, stream, consumer); err != nil {
+	c, err := l.js.Consumer(ctx, stream, consumer)
+	if err != nil {
 		if ctx.Err() != nil {
 			return nil
 		}
 		return fmt.Errorf("serve %s: %w", consumer, err)
 	}
+	wait := c.CachedInfo().Config.AckWait
 	p, err := l.newPuller(stream, consumer)
 	if err != nil {
 		return fmt.Errorf("serve %s: %w", consumer, err)
@@ -185,7 +192,7 @@ func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire 
 			return
 		}
 		d := &Delivery{
-			nc: l.nc, msg: msg, room: sync.OnceFunc(release),
+			nc: l.nc, msg: msg, wait: wait, room: sync.OnceFunc(release),
 			lease: events.Lease{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Delivery: meta.NumDelivered},
 		}
 		d.pass = sync.OnceFunc(turns.enter(d))

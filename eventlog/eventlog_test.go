@@ -289,7 +289,7 @@ func TestServeHoldsTheLeaseAndDrains(t *testing.T) {
 	}
 	go func() {
 		done <- l.Serve(serving, ctx, events.StreamInbox, eventlog.ConsumerMessages, acquire, func(_ context.Context, d *eventlog.Delivery) {
-			release := d.Hold(200*time.Millisecond, nil)
+			release := d.Hold(nil)
 			defer release()
 			got <- d.Lease()
 			<-finish

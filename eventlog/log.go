@@ -161,7 +161,7 @@ func (l *Log) Read(ctx context.Context, r events.Ref, from uint64) ([]Stored, er
 
 // Last returns the newest commit of r; ok is false if there is none.
 func (l *Log) Last(ctx context.Context, r events.Ref) (s Stored, ok bool, err error) {
-	m, err := l.direct(ctx, events.StreamLog, r.Log())
+	m, err := l.last(ctx, events.StreamLog, r.Log())
 	if err != nil || m == nil {
 		return Stored{}, false, err
 	}
@@ -179,7 +179,7 @@ func (l *Log) Known(ctx context.Context, r events.Ref) (bool, error) {
 	for _, at := range []struct{ stream, subject string }{
 		{events.StreamLog, r.Log()}, {events.StreamInbox, r.Message()}, {events.StreamLog, r.Log()},
 	} {
-		m, err := l.direct(ctx, at.stream, at.subject)
+		m, err := l.last(ctx, at.stream, at.subject)
 		if err != nil || m != nil {
 			return m != nil, err
 		}
@@ -187,26 +187,35 @@ func (l *Log) Known(ctx context.Context, r events.Ref) (bool, error) {
 	return false, nil
 }
 
-// direct returns the last message of a subject, or nil if there is none.
-func (l *Log) direct(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
+// last returns the last message of a subject, or nil if there is none.
+func (l *Log) last(ctx context.Context, stream, subject string) (*jetstream.RawStreamMsg, error) {
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	m, err := l.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+stream+"."+subject, nil)
+	m, err := l.direct(ctx, stream, "."+subject, nil)
 	if err != nil {
 		return nil, fmt.Errorf("last of %s: %w", stream, err)
+	}
+	return m, nil
+}
+
+// direct makes one direct get and returns its message, or nil if there is none.
+func (l *Log) direct(ctx context.Context, stream, token string, request []byte) (*jetstream.RawStreamMsg, error) {
+	m, err := l.nc.RequestWithContext(ctx, "$JS.API.DIRECT.GET."+stream+token, request)
+	if err != nil {
+		return nil, err
 	}
 	switch status := m.Header.Get("Status"); status {
 	case "":
 	case "404":
 		return nil, nil
 	default:
-		return nil, fmt.Errorf("last of %s: %s %s", stream, status, m.Header.Get("Description"))
+		return nil, fmt.Errorf("direct get: %s %s", status, m.Header.Get("Description"))
 	}
 	seq, err := strconv.ParseUint(m.Header.Get(jetstream.SequenceHeader), 10, 64)
 	if err != nil {
-		return nil, fmt.Errorf("last of %s: sequence: %w", stream, err)
+		return nil, fmt.Errorf("sequence of a stored message: %w", err)
 	}
-	return &jetstream.RawStreamMsg{Subject: subject, Sequence: seq, Data: m.Data}, nil
+	return &jetstream.RawStreamMsg{Subject: m.Header.Get(jetstream.SubjectHeader), Sequence: seq, Header: m.Header, Data: m.Data}, nil
 }
 
 // refused reports an error that says for certain that nothing was stored and

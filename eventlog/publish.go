@@ -43,7 +43,10 @@ func (l *Log) Dispatch(ctx context.Context, w *events.WorkItem) error {
 	if err != nil {
 		return fmt.Errorf("dispatch: %w", err)
 	}
-	msg := &nats.Msg{Subject: ref.Work(w.Server), Data: data, Header: nats.Header{jetstream.MsgIDHeader: {w.DedupeID()}}}
+	msg := &nats.Msg{Subject: ref.Work(w.Server), Data: data, Header: nats.Header{
+		jetstream.MsgIDHeader: {w.DedupeID()}, events.HeaderID: {string(w.CallID)},
+		events.HeaderUser: {string(w.UserID)}, events.HeaderConversation: {string(w.ConversationID)},
+	}}
 	fault.At(fault.WorkBefore)
 	if err := l.publish(ctx, "dispatch", msg); err != nil && !errors.Is(err, ErrDuplicate) {
 		return err

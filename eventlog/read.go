@@ -67,6 +67,69 @@ func (l *Log) readBatch(ctx context.Context, subject string, from uint64) (list 
 	}
 }
 
+// Earlier returns the ids of the commands that INBOX holds for r and stored
+// before seq, oldest first, leaving out answers to approvals: those wait for a
+// call, not for a turn. A message that has been acknowledged is not among them.
+// The list is whole if the message at seq, or a later one, was seen behind it:
+// else that one is gone, or a replica that lags behind has answered.
+func (l *Log) Earlier(ctx context.Context, r events.Ref, seq uint64) (ids []string, whole bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	for from := uint64(1); ; {
+		request, err := json.Marshal(struct {
+			Seq  uint64 `json:"seq"`
+			Next string `json:"next_by_subj"`
+		}{from, r.Message()})
+		if err != nil {
+			return nil, false, fmt.Errorf("earlier messages: %w", err)
+		}
+		m, err := l.direct(ctx, events.StreamInbox, "", request)
+		if err != nil {
+			return nil, false, fmt.Errorf("earlier messages: %w", err)
+		}
+		if m == nil || m.Sequence >= seq {
+			return ids, m != nil, nil
+		}
+		if m.Header.Get(events.HeaderCommand) != (events.Answer{}).CommandType() {
+			ids = append(ids, m.Header.Get(events.HeaderID))
+		}
+		from = m.Sequence + 1
+	}
+}
+
+// Newest returns the sequence of r's newest commit, 0 for none. It asks the
+// stream's leader: unlike [Log.Read], which a replica may answer, it is not stale.
+func (l *Log) Newest(ctx context.Context, r events.Ref) (uint64, error) {
+	request, err := json.Marshal(struct {
+		Last string `json:"last_by_subj"`
+	}{r.Log()})
+	if err != nil {
+		return 0, fmt.Errorf("newest commit: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, readTimeout)
+	defer cancel()
+	m, err := l.nc.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+events.StreamLog, request)
+	if err != nil {
+		return 0, fmt.Errorf("newest commit: %w", err)
+	}
+	var answer struct {
+		Message struct {
+			Seq uint64 `json:"seq"`
+		} `json:"message"`
+		Error *jetstream.APIError `json:"error"`
+	}
+	if err := json.Unmarshal(m.Data, &answer); err != nil {
+		return 0, fmt.Errorf("newest commit: %w", err)
+	}
+	switch {
+	case answer.Error == nil:
+		return answer.Message.Seq, nil
+	case answer.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound:
+		return 0, nil
+	}
+	return 0, fmt.Errorf("newest commit: %w", answer.Error)
+}
+
 // An Archive holds the commits that the stream has been trimmed of.
 type Archive interface {
 	// Commits returns the encoded commits of r with after < n < before, by n.

@@ -31,8 +31,6 @@ type Options struct {
 	Pool *pgxpool.Pool // required: ledger and tasks
 	// Slots is how many calls run at once; default 32.
 	Slots int
-	// RenewEvery is how often the lease of an item is renewed; default 10 s, a third of the AckWait.
-	RenewEvery time.Duration
 	// Grace is how long running calls may finish after the context of Run ends; default 10 s.
 	Grace  time.Duration
 	Now    func() time.Time // default time.Now
@@ -53,9 +51,6 @@ func New(o Options) (*Worker, error) {
 	}
 	if o.Slots == 0 {
 		o.Slots = 32
-	}
-	if o.RenewEvery == 0 {
-		o.RenewEvery = 10 * time.Second
 	}
 	if o.Grace == 0 {
 		o.Grace = 10 * time.Second
@@ -150,7 +145,7 @@ func (s *session) close() {
 
 // handle answers one item and acknowledges it once the answer is stored.
 func (w *Worker) handle(ctx context.Context, s *session, d *eventlog.Delivery) {
-	release := d.Hold(w.opts.RenewEvery, nil)
+	release := d.Hold(nil)
 	defer release()
 	item, err := events.DecodeWorkItem(d.Data())
 	if err != nil {
@@ -189,17 +184,53 @@ func (w *Worker) handle(ctx context.Context, s *session, d *eventlog.Delivery) {
 }
 
 // unreadable gives up an item that no build has been able to read; until then
-// it waits for one that can.
+// it waits for one that can. Its headers name the call, whose ledger row is taken
+// and answered like any other's: a run that waits for it must end.
 func (w *Worker) unreadable(ctx context.Context, d *eventlog.Delivery, reason error) {
 	w.logger.Error("unreadable work item", "seq", d.Lease().Sequence, "delivery", d.Lease().Delivery, "err", reason)
 	if d.Lease().Delivery <= maxDeliveries {
 		return
+	}
+	item := &events.WorkItem{
+		UserID: events.UserID(d.Header(events.HeaderUser)), ConversationID: events.ConversationID(d.Header(events.HeaderConversation)),
+		CallID: events.CallID(d.Header(events.HeaderID)), Server: tasks.Server,
+	}
+	if _, err := item.Ref(); err == nil && events.ValidID(item.CallID) {
+		if err := w.refuse(ctx, item); err != nil {
+			return // shutdown: another worker goes on
+		}
 	}
 	if err := w.log.DeadLetter(ctx, d, reason.Error()); err != nil {
 		w.logger.Error("dead letter", "err", err)
 		return
 	}
 	w.acked(d.Ack())
+}
+
+// refuse takes the ledger row of a call that cannot be carried out, and answers.
+func (w *Worker) refuse(ctx context.Context, item *events.WorkItem) error {
+	var answer *ledger.Answer
+	err := w.persist(ctx, item, "call", func() (err error) {
+		answer, err = ledger.Refuse(ctx, w.opts.Pool, callOf(item), poisoned())
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	return w.persist(ctx, item, "answer", func() error { return w.reply(ctx, item, answer) })
+}
+
+// poisoned is the refusal of a call that was given up.
+func poisoned() events.ToolError {
+	return events.ToolError{Code: events.ToolPoison, Message: "This call could not be carried out after many tries. It had no effect."}
+}
+
+// callOf is the call of an item as the ledger knows it.
+func callOf(item *events.WorkItem) ledger.Call {
+	return ledger.Call{
+		UserID: item.UserID, CallID: item.CallID, Server: item.Server, Name: item.Name, Arguments: item.Arguments, By: item.By,
+		ConversationID: item.ConversationID, RunID: item.RunID, Deadline: item.Deadline,
+	}
 }
 
 func (w *Worker) acked(err error) {
@@ -232,10 +263,7 @@ func (w *Worker) persist(ctx context.Context, item *events.WorkItem, what string
 
 // answer returns what became of the call. An error means that nothing is decided yet.
 func (w *Worker) answer(ctx context.Context, s *session, item *events.WorkItem, delivery uint64) (*ledger.Answer, error) {
-	call := ledger.Call{
-		UserID: item.UserID, CallID: item.CallID, Server: item.Server, Name: item.Name, Arguments: item.Arguments, By: item.By,
-		ConversationID: item.ConversationID, RunID: item.RunID, Deadline: item.Deadline,
-	}
+	call := callOf(item)
 	if fault.Planted(fault.LedgerPerTry) {
 		call.CallID += events.CallID(fmt.Sprintf("-%d", delivery))
 	}
@@ -249,7 +277,7 @@ func (w *Worker) answer(ctx context.Context, s *session, item *events.WorkItem, 
 	case item.Revoke:
 		return ledger.Refuse(ctx, w.opts.Pool, call, ledger.Revoked())
 	case delivery > maxDeliveries:
-		return refuse(events.ToolPoison, "This call could not be carried out after many tries. It had no effect.")
+		return ledger.Refuse(ctx, w.opts.Pool, call, poisoned())
 	case !s.tools[item.Name]:
 		return refuse(events.ToolUnknown, fmt.Sprintf("There is no tool %q.", item.Name))
 	case item.Arguments.Kind() != '{':

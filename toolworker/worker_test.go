@@ -78,7 +78,7 @@ func (b *bench) answers() {
 }
 
 func (b *bench) worker(change ...func(*toolworker.Options)) {
-	o := toolworker.Options{Log: b.log, Pool: b.pool, Grace: time.Second, RenewEvery: 100 * time.Millisecond, Logger: slog.New(slog.NewTextHandler(b.t.Output(), nil))}
+	o := toolworker.Options{Log: b.log, Pool: b.pool, Grace: time.Second, Logger: slog.New(slog.NewTextHandler(b.t.Output(), nil))}
 	for _, f := range change {
 		f(&o)
 	}
@@ -273,6 +273,41 @@ func TestFullInboxIsAWait(t *testing.T) {
 		if r := b.next(); r.CallID == "call" {
 			break
 		}
+	}
+}
+
+// An item that no build can read still names its call: the ledger has the last
+// word on it, and the run that waits is told.
+func TestUnreadableItemIsAnsweredFromItsHeaders(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, testkit.Postgres(t).App(t), 50*time.Millisecond)
+	w := item("call", "add_task", `{"title":"x"}`)
+	ref, err := w.Ref()
+	if err != nil {
+		t.Fatal(err)
+	}
+	msg := nats.NewMsg(ref.Work("tasks"))
+	msg.Data = []byte(`{"v":99}`)
+	for k, v := range map[string]string{events.HeaderID: "call", events.HeaderUser: "ana", events.HeaderConversation: "c1"} {
+		msg.Header.Set(k, v)
+	}
+	js, err := jetstream.New(b.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := js.PublishMsg(testkit.Context(t), msg); err != nil {
+		t.Fatal(err)
+	}
+	b.answers()
+	b.worker()
+	if r := b.next(); r.CallID != "call" || r.OK || r.Error == nil || r.Error.Code != events.ToolPoison {
+		t.Errorf("%+v %+v", r, r.Error)
+	}
+	// The call itself, should it turn up after all, finds its row taken.
+	b.dispatch(w)
+	var tasks int
+	if err := b.pool.QueryRow(testkit.Context(t), `SELECT count(*) FROM task`).Scan(&tasks); err != nil || tasks != 0 {
+		t.Errorf("%d tasks, %v", tasks, err)
 	}
 }
 
