@@ -20,6 +20,9 @@ type ChatRequest struct {
 	ParentID events.RunID `json:"parent_id,omitzero"`
 	Model    string       `json:"model,omitzero"`
 	Timezone string       `json:"timezone,omitzero"`
+	// WhenBusy says what a message does to the run that is active in its
+	// conversation: "queue" waits for its end, "interrupt" stops it.
+	WhenBusy string `json:"when_busy,omitzero"`
 }
 
 // ChatResponse is how a run stands, for the client that asked.
@@ -139,7 +142,11 @@ func (c *call) submission(in ChatRequest, key events.MessageID) (submission, err
 	if in.Message == nil {
 		return submission{}, invalidMessage("\"message\" is missing.")
 	}
-	m := events.Message{ParentID: in.ParentID, Text: *in.Message, Model: in.Model, Timezone: in.Timezone}
+	interrupt, refusal := c.e.interrupts(in.WhenBusy)
+	if refusal != nil {
+		return submission{}, refusal
+	}
+	m := events.Message{ParentID: in.ParentID, Text: *in.Message, Model: in.Model, Timezone: in.Timezone, Interrupt: interrupt}
 	if err := c.e.checkMessage(m); err != nil {
 		return submission{}, err
 	}

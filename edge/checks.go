@@ -50,6 +50,18 @@ func (e *Edge) checkMessage(m events.Message) *apiError {
 	return e.checkModel(m.Model, m.Timezone)
 }
 
+// interrupts says what becomes of the active run when a message comes: whenBusy
+// is "queue", "interrupt", or empty for what is configured.
+func (e *Edge) interrupts(whenBusy string) (bool, *apiError) {
+	switch whenBusy {
+	case "":
+		return e.o.Interrupt, nil
+	case "queue", "interrupt":
+		return whenBusy == "interrupt", nil
+	}
+	return false, badRequest("when_busy must be \"queue\" or \"interrupt\".")
+}
+
 func (e *Edge) checkModel(model, timezone string) *apiError {
 	if model != "" && model != e.o.Model.Name && !slices.Contains(e.o.Models, model) {
 		return invalidMessage("This model is not offered here. Leave \"model\" out for the usual one.")

@@ -221,13 +221,27 @@ type control struct {
 	// want reports whether the state is what the command asks for; nil if no
 	// state shows that.
 	want func(*events.Conversation) bool
+	// over, if not nil, says instead of all this when the command is done: at a
+	// commit, or at none but in the state as it is.
+	over func(*outcome, *events.Conversation, *events.Commit) bool
+}
+
+// done reports whether the command is done in state c, or with the commit that led to it.
+func (k *control) done(o *outcome, c *events.Conversation, commit *events.Commit) bool {
+	o.n = c.N
+	if k.over != nil {
+		return k.over(o, c, commit)
+	}
+	return commit != nil && commit.Cause == k.id || k.want != nil && k.want(c)
 }
 
 // An outcome will tell that a control is done.
 type outcome struct {
 	w *waiter
 	t *topic
-	n uint64 // valid once w is done
+	// Valid once w is done.
+	n   uint64      // the commit that did it
+	run *events.Run // of a cancel: the run, which is over; nil for one that is not known yet
 }
 
 // control stores a command unless the conversation is as it asks already. The
@@ -243,10 +257,7 @@ func (e *Edge) control(ctx context.Context, p *person, k control) (*outcome, err
 		return nil, err
 	}
 	p.mu.Lock()
-	o.w = o.t.await(func(c *events.Conversation, commit *events.Commit) bool {
-		o.n = c.N
-		return commit != nil && commit.Cause == k.id || k.want != nil && k.want(c)
-	})
+	o.w = o.t.await(func(c *events.Conversation, commit *events.Commit) bool { return k.done(o, c, commit) })
 	p.mu.Unlock()
 	select {
 	case <-o.w.done:
@@ -255,7 +266,7 @@ func (e *Edge) control(ctx context.Context, p *person, k control) (*outcome, err
 	}
 	known, err := e.enqueue(ctx, r, k.id, k.cmd)
 	if err == nil && known {
-		err = e.settled(ctx, o, k.id)
+		err = e.settled(ctx, o, &k)
 	}
 	if err != nil {
 		o.release()
@@ -265,18 +276,14 @@ func (e *Edge) control(ctx context.Context, p *person, k control) (*outcome, err
 }
 
 // settled ends the wait for a command that was committed before.
-func (e *Edge) settled(ctx context.Context, o *outcome, id string) error {
+func (e *Edge) settled(ctx context.Context, o *outcome, k *control) error {
 	c, err := e.hub.fold(ctx, o.t.ref)
 	if err != nil {
 		return unavailable("The event log", err)
 	}
-	if !c.HasCause(id) {
-		return nil
-	}
 	o.t.p.mu.Lock()
 	defer o.t.p.mu.Unlock()
-	if _, open := o.t.waiters[o.w]; open {
-		o.n = c.N
+	if _, open := o.t.waiters[o.w]; open && (k.done(o, c, nil) || k.over == nil && c.HasCause(k.id)) {
 		delete(o.t.waiters, o.w)
 		close(o.w.done)
 	}
@@ -288,18 +295,29 @@ func (o *outcome) release() {
 	o.t.p.unpin(o.t)
 }
 
-// cancelRun stops a run. One that is not known yet gets a tombstone: its message
-// may be on its way.
+// cancelRun stops a run, and is done when the run is over: then its receipt says
+// what it did, and nothing of it is accepted after the commit that ended it. One
+// that is not known yet gets a tombstone: its message may be on its way.
 func (e *Edge) cancelRun(ctx context.Context, p *person, id string, c events.ConversationID, run events.RunID) (*outcome, error) {
 	old, err := e.findRun(ctx, p, c, run)
 	if err != nil {
 		return nil, err
 	}
-	over := old != nil && old.Status.Over()
-	return e.control(ctx, p, control{id: id, conversation: c, cmd: events.Cancel{RunID: run}, want: func(s *events.Conversation) bool {
-		r := s.Run(run)
-		return over || r != nil && (r.Status.Over() || r.Stop != nil)
-	}})
+	over := func(o *outcome, s *events.Conversation, commit *events.Commit) bool {
+		r := copyRun(s, run)
+		if r == nil {
+			r = old // left out of a base
+		}
+		switch {
+		case r == nil:
+			return commit != nil && commit.Cause == id || s.HasCause(id)
+		case !r.Status.Over():
+			return false
+		}
+		o.run, o.n = r, r.EndedN
+		return true
+	}
+	return e.control(ctx, p, control{id: id, conversation: c, cmd: events.Cancel{RunID: run}, over: over})
 }
 
 // findRun returns a copy of a run, or nil if the conversation has none of that id.

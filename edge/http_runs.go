@@ -31,6 +31,8 @@ type RunState struct {
 	Usage          events.Usage          `json:"usage"`
 	Error          *events.RunError      `json:"error,omitempty"`
 	Receipt        *events.Receipt       `json:"receipt,omitempty"`
+	// EndedN is the commit that ended the run: nothing of it is accepted after that.
+	EndedN uint64 `json:"ended_n,omitzero"`
 	// N is the conversation's at the time of this reading.
 	N uint64 `json:"n"`
 }
@@ -46,7 +48,7 @@ type ToolCallRequest struct {
 func runState(c *events.Conversation, r *events.Run) RunState {
 	return RunState{
 		RunID: r.RunID, ConversationID: c.ConversationID, MessageID: r.Message.MessageID, Status: r.Status, Response: r.Answer(),
-		ToolCalls: toolCallsOf(r), Usage: r.Usage, Error: r.Error, Receipt: r.Receipt, N: c.N,
+		ToolCalls: toolCallsOf(r), Usage: r.Usage, Error: r.Error, Receipt: r.Receipt, EndedN: r.EndedN, N: c.N,
 	}
 }
 
@@ -163,9 +165,10 @@ func (c *call) cancelRun() error {
 	if err != nil {
 		return hideConversation(err)
 	}
-	committed := c.wait(ctx, o.w)
+	over := c.wait(ctx, o.w)
 	o.release()
-	if !committed {
+	if !over {
+		// A tool's answer is still out, such as while Postgres is away.
 		return c.accepted(r.Conversation(), "", run, events.Cancelling)
 	}
 	s, err := c.readRun(p, r, run)

@@ -45,6 +45,9 @@ type Options struct {
 	Model Model
 	// Models are the names that a message may ask for beside Model.Name.
 	Models []string
+	// Interrupt lets a message stop the active run of its conversation, unless it
+	// says otherwise. Default: it is queued.
+	Interrupt bool
 	// Tools may be called by hand, see [events.CallTool].
 	Tools []events.Tool
 	// TaskServer is the tool server whose results carry task rows. Default: tasks.

@@ -35,10 +35,15 @@ type (
 		ConversationID events.ConversationID `json:"conversation_id"`
 		RunID          events.RunID          `json:"run_id"`
 	}
+	// The n of a cancel is the commit that ended the run: nothing of it is
+	// accepted after that.
 	doneFrame struct {
 		Type string `json:"type"` // done
 		ID   string `json:"id"`
 		N    uint64 `json:"n"`
+		// How the cancelled run ended.
+		Status  events.Status   `json:"status,omitzero"`
+		Receipt *events.Receipt `json:"receipt,omitempty"`
 	}
 	callFrame struct {
 		Type   string        `json:"type"` // call

@@ -24,6 +24,7 @@ type clientFrame struct {
 	ParentID       events.RunID          `json:"parent_id"`
 	Model          string                `json:"model"`
 	Timezone       string                `json:"timezone"`
+	WhenBusy       string                `json:"when_busy"`
 	RunID          events.RunID          `json:"run_id"`
 	Title          string                `json:"title"`
 	Pinned         *bool                 `json:"pinned"`
@@ -250,7 +251,11 @@ func (c *conn) unsubscribe(id events.ConversationID) {
 }
 
 func (c *conn) message(ctx context.Context, f clientFrame) error {
-	m := events.Message{ParentID: f.ParentID, Text: f.Message, Model: f.Model, Timezone: f.Timezone}
+	interrupt, refusal := c.e.interrupts(f.WhenBusy)
+	if refusal != nil {
+		return refusal
+	}
+	m := events.Message{ParentID: f.ParentID, Text: f.Message, Model: f.Model, Timezone: f.Timezone, Interrupt: interrupt}
 	if err := c.e.checkMessage(m); err != nil {
 		return err
 	}
@@ -268,7 +273,11 @@ func (c *conn) regenerate(ctx context.Context, f clientFrame) error {
 	if run == nil {
 		return notFound("run")
 	}
-	cmd := events.Regenerate{RunID: f.RunID, Model: f.Model, Timezone: f.Timezone}
+	interrupt, refusal := c.e.interrupts(f.WhenBusy)
+	if refusal != nil {
+		return refusal
+	}
+	cmd := events.Regenerate{RunID: f.RunID, Model: f.Model, Timezone: f.Timezone, Interrupt: interrupt}
 	return c.submit(ctx, submission{id: events.MessageID(f.ID), conversation: f.ConversationID, cmd: cmd})
 }
 
@@ -337,7 +346,11 @@ func (c *conn) control(ctx context.Context, f clientFrame) error {
 		return err
 	}
 	return c.later(o.w, o.release, func() *frame {
-		return jsonFrame(doneFrame{Type: "done", ID: f.ID, N: o.n})
+		done := doneFrame{Type: "done", ID: f.ID, N: o.n}
+		if o.run != nil {
+			done.Status, done.Receipt = o.run.Status, o.run.Receipt
+		}
+		return jsonFrame(done)
 	})
 }
 

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/gorilla/websocket"
 
 	"github.com/parleychat/parley/events"
@@ -95,11 +96,16 @@ func TestCancelRunning(t *testing.T) {
 	c.untilFrame("started", func(serverFrame) bool { return c.conv.Active() != nil })
 	id := newID()
 	c.send(map[string]any{"type": "cancel", "id": id, "conversation_id": accepted.ConversationID, "run_id": accepted.RunID})
-	c.untilFrame("done", func(f serverFrame) bool { return f.Type == "done" && f.ID == id })
+	done := c.untilFrame("done", func(f serverFrame) bool { return f.Type == "done" && f.ID == id })
 	c.untilEnd(accepted.RunID)
+	run := c.conv.Run(accepted.RunID)
+	var receipt doneFrame
+	if err := json.Unmarshal([]byte(done.raw), &receipt); err != nil || receipt.N != run.EndedN || receipt.Status != events.Cancelled {
+		t.Errorf("the cancel's answer %s does not say that the run ended at %d: %v", done.raw, run.EndedN, err)
+	}
 	r := w.do("ana", "POST", "/api/ana/runs/"+string(accepted.RunID)+"/cancel", "")
 	var s RunState
-	if r.decode(t, &s); r.status != 200 || s.Status != events.Cancelled {
+	if r.decode(t, &s); r.status != 200 || s.Status != events.Cancelled || s.EndedN != run.EndedN {
 		t.Errorf("cancel again: %d %s", r.status, r.body)
 	}
 }

