@@ -15,9 +15,16 @@ import (
 	"github.com/parleychat/parley/internal/fault"
 )
 
-// flushEvery is the least time between two deltas of an answer: a model that is
-// slower is passed on piece by piece, a faster one is gathered.
-const flushEvery = 20 * time.Millisecond
+// flushEvery is the least time between two deltas of an answer, on average: a
+// model that is slower is passed on piece by piece, a faster one is gathered.
+//
+// A delta may go out flushEarly before its time, and the time of the next one
+// does not move for that. Otherwise a piece that came late would make a model
+// that writes at about this pace wait with every piece that follows.
+const (
+	flushEvery = 20 * time.Millisecond
+	flushEarly = flushEvery / 2
+)
 
 // A stream is one open model call: the text so far and how to cut it.
 type stream struct {
@@ -29,8 +36,8 @@ type stream struct {
 
 	mu    sync.Mutex
 	text  []byte
-	sent  int // bytes of text that are out as deltas
-	last  time.Time
+	sent  int       // bytes of text that are out as deltas
+	due   time.Time // of the next delta
 	timer *time.Timer
 	buf   []byte
 	over  bool
@@ -43,11 +50,11 @@ func (s *stream) write(piece string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.text = append(s.text, piece...)
-	switch since := time.Since(s.last); {
-	case since >= flushEvery:
+	switch wait := time.Until(s.due.Add(-flushEarly)); {
+	case wait <= 0:
 		s.flush()
 	case s.timer == nil:
-		s.timer = time.AfterFunc(flushEvery-since, func() {
+		s.timer = time.AfterFunc(wait, func() {
 			s.mu.Lock()
 			defer s.mu.Unlock()
 			s.timer = nil
@@ -87,7 +94,11 @@ func (s *stream) flush() {
 	s.buf = d.Append(s.buf[:0])
 	// A delta that cannot be sent is a hole that readers mend by asking for a snapshot.
 	_ = s.publish(s.ref.Delta(), s.buf)
-	s.sent, s.last = len(s.text), time.Now()
+	s.sent = len(s.text)
+	if now := time.Now(); s.due.Before(now) {
+		s.due = now
+	}
+	s.due = s.due.Add(flushEvery)
 }
 
 // end sends the rest and stops the timer.
