@@ -11,24 +11,28 @@ import (
 // What goes out when, on a clock of its own: how long each piece was held back.
 func TestDeltasGoOutInTime(t *testing.T) {
 	t.Parallel()
-	const every = 20 * time.Millisecond
+	const token = 20 * time.Millisecond // of a model at 50 a second
 	for _, c := range []struct {
 		name   string
 		pieces func(i int) time.Duration // when piece i comes
 		n      int
 		most   time.Duration // that a piece is held back
+		quiet  int           // from this piece on none is held back
 		deltas int           // at most
 	}{
-		{"a slow model, piece by piece", func(i int) time.Duration { return time.Duration(i) * 2 * every }, 50, 0, 50},
-		{"a model at just this pace", func(i int) time.Duration { return time.Duration(i) * every }, 100, 0, 100},
+		{"a slow model, piece by piece", func(i int) time.Duration { return time.Duration(i) * 2 * token }, 50, 0, 0, 50},
+		{"fifty a second, piece by piece", func(i int) time.Duration { return time.Duration(i) * token }, 100, 0, 0, 100},
 		{"one piece late, the others in time", func(i int) time.Duration {
 			if i == 10 {
-				return 10*every + every/2
+				return 10*token + token*9/10
 			}
-			return time.Duration(i) * every
-		}, 100, 0, 100},
-		{"early and late in turn", func(i int) time.Duration { return time.Duration(i)*every + time.Duration(i%2)*every/3 }, 100, every / 2, 100},
-		{"a fast model, gathered", func(i int) time.Duration { return time.Duration(i) * every / 10 }, 1000, every, 102},
+			return time.Duration(i) * token
+		}, 100, 0, 0, 100},
+		{"early and late in turn", func(i int) time.Duration { return time.Duration(i)*token + time.Duration(i%2)*token/2 }, 100, 0, 0, 100},
+		{"a stall of half a second, and in time again", func(i int) time.Duration {
+			return max(time.Duration(i), min(time.Duration(i)+25, 35)) * token
+		}, 100, flushEvery, 45, 100},
+		{"a fast model, gathered", func(i int) time.Duration { return time.Duration(i) * time.Millisecond }, 1600, flushEvery, 1600, 100 + flushBurst},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -43,7 +47,7 @@ func TestDeltasGoOutInTime(t *testing.T) {
 					}
 					deltas++
 					for range len(d.Text) { // one byte each
-						if held := time.Since(begun) - came[shown]; held > c.most {
+						if held := time.Since(begun) - came[shown]; held > c.most || held > 0 && shown >= c.quiet {
 							t.Errorf("piece %d was held back for %v", shown, held)
 						}
 						shown++
@@ -55,7 +59,7 @@ func TestDeltasGoOutInTime(t *testing.T) {
 					<-time.After(time.Until(begun.Add(came[i]))) // of the test's own clock
 					s.write("x")
 				}
-				<-time.After(every)
+				<-time.After(flushEvery)
 				s.end()
 				if shown != c.n || deltas > c.deltas {
 					t.Errorf("%d of %d pieces in %d deltas", shown, c.n, deltas)
