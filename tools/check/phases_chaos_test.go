@@ -1,0 +1,43 @@
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestChaosCountsInvariants(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, json     string
+		err            error
+		passed, failed int
+		wrong          bool
+	}{
+		{name: "nothing violated", json: `{"Seed":7,"Checks":["I1","I2"]}`, passed: 2},
+		{name: "one violated twice", json: `{"Seed":7,"Checks":["I1","I2"],"Violations":[{"Check":"I2","What":"a"},{"Check":"I2","What":"b"}]}`, err: errors.New("exit status 1"), passed: 1, failed: 1},
+		{name: "could not find out", err: errors.New("exit status 2"), wrong: true},
+		{name: "wrote nothing", wrong: true},
+		{name: "ended badly all the same", json: `{"Checks":["I1"]}`, err: errors.New("exit status 2"), passed: 1, wrong: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "chaos.json")
+			if c.json != "" {
+				if err := os.WriteFile(file, []byte(c.json), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			j := &job{}
+			err := chaosInto(j, file, c.err)
+			if (err != nil) != c.wrong || j.passed != c.passed || len(j.failures) != c.failed {
+				t.Errorf("%v with %d passed and %v failed", err, j.passed, j.failures)
+			}
+			if c.failed > 0 && !strings.Contains(j.failures[0].name, "seed 7") {
+				t.Errorf("the failure %q names no seed", j.failures[0].name)
+			}
+		})
+	}
+}
