@@ -1,22 +1,30 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/parleychat/parley/internal/bench"
-	"github.com/parleychat/parley/internal/testkit"
 )
+
+// measures is what a mode measures beside what all do.
+var measures = map[string]string{
+	"idle": "kib_per_socket", "resume": "back_p50_ms", "fanout": "frames_per_s", "slow": "stalled_answers",
+	"kill": "next_text_s", "scale": "runs_per_s", "grow": "cold_first_p50_ms",
+}
 
 // Every mode of the bench at a small level: it runs, measures something, and
 // finds nothing lost and nothing doubled. How long anything took proves nothing
 // here.
 func TestBenchMeasuresAWholeParley(t *testing.T) {
 	t.Parallel()
-	ctx := testkit.Context(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute) // nine modes, of seconds each
+	defer cancel()
 	file := filepath.Join(t.TempDir(), "lines.jsonl")
-	p := parley(t, nil, "bench", "--modes", "stream,tool", "--levels", "2", "--for", "1s", "--json", file)
+	p := parley(t, nil, "bench", "--levels", "2", "--for", "1s", "--agent-ack-wait", "6s", "--json", file)
 	select {
 	case <-p.done:
 	case <-ctx.Done():
@@ -37,8 +45,14 @@ func TestBenchMeasuresAWholeParley(t *testing.T) {
 	seen := map[string]bool{}
 	for _, l := range lines {
 		seen[l.Mode] = true
-		if l.Lost != 0 || l.Doubled != 0 || l.Failure != "" || l.Runs == 0 || l.Tokens == 0 {
-			t.Errorf("%s %d: lost %d, doubled %d, runs %d, tokens %d, %s", l.Mode, l.Level, l.Lost, l.Doubled, l.Runs, l.Tokens, l.Failure)
+		if l.Lost != 0 || l.Doubled != 0 || l.Failure != "" {
+			t.Errorf("%s %d: lost %d, doubled %d, %s", l.Mode, l.Level, l.Lost, l.Doubled, l.Failure)
+		}
+		if l.Mode != "idle" && (l.Runs == 0 || l.Tokens == 0) {
+			t.Errorf("%s %d: runs %d, tokens %d", l.Mode, l.Level, l.Runs, l.Tokens)
+		}
+		if want := measures[l.Mode]; want != "" && l.Extra[want] <= 0 {
+			t.Errorf("%s %d: %s was not measured: %v", l.Mode, l.Level, want, l.Extra)
 		}
 	}
 	for _, mode := range bench.ModeNames() {

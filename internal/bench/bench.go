@@ -69,6 +69,13 @@ func modes() []mode {
 	return []mode{
 		{"stream", []int{1, 50, 200, 500}, (*bench).stream, false},
 		{"tool", []int{1, 8}, (*bench).tool, false},
+		{"idle", []int{5000}, (*bench).idle, true},
+		{"resume", []int{200}, (*bench).resume, false},
+		{"fanout", []int{100}, (*bench).fanout, false},
+		{"slow", []int{50}, (*bench).slow, false},
+		{"kill", []int{20}, (*bench).kill, true},
+		{"scale", []int{1, 2, 4}, (*bench).scale, true},
+		{"grow", []int{500, 5000}, (*bench).grow, false},
 	}
 }
 
@@ -90,6 +97,8 @@ type bench struct {
 	stack *stack // nil: the Parley is somebody else's
 	dir   string
 	name  string // of this run, part of its people's names
+
+	oneAgent float64 // runs per second of one agentworker
 }
 
 // Run measures what o asks for. It returns ErrWorse or ErrLost, wrapped, when

@@ -14,6 +14,8 @@ type client struct {
 	user string
 	link *link
 	asks int
+	// Of a client that reads what others ask, or too late.
+	ends, falls int
 }
 
 // answerPatience is how long an answer may take beyond its own length.

@@ -100,3 +100,23 @@ func (l *link) read() ([]byte, error) {
 }
 
 func newMessageID() string { return uuid.Must(uuid.NewV7()).String() }
+
+// expect reads until a frame of the given type.
+func (l *link) expect(kind string) error {
+	for {
+		b, err := l.read()
+		if err != nil {
+			return err
+		}
+		f, err := decodeFrame(b)
+		if err != nil {
+			return err
+		}
+		switch f.Type {
+		case kind:
+			return nil
+		case "error":
+			return fmt.Errorf("the server says %s: %s", f.Code, f.Message)
+		}
+	}
+}

@@ -13,6 +13,7 @@ type tally struct {
 	accepted, first, delivery, gap, run, resumed samples
 	tokens, runs                                 int // tokens are those within the window
 	lost, doubled                                int
+	takeovers                                    samples        // when the first text of a further attempt came
 	steps                                        map[string]int // model calls by worker
 	err                                          error          // the first
 }
@@ -45,6 +46,10 @@ type reader struct {
 
 	conversation string
 	n            uint64
+	// worker gets the first agentworker that writes an answer here, if it is not nil.
+	worker chan string
+
+	queue map[events.RunID]ask // accepted and not begun
 
 	// The run that is followed.
 	ask    ask
@@ -83,7 +88,7 @@ func (r *reader) take(b []byte, at time.Duration) (over bool, err error) {
 			r.sample(&r.accepted, at, at-r.sent)
 		}
 	case "delta":
-		if r.asked && (r.conversation == "" || f.ConversationID == r.conversation) {
+		if r.asked && f.ConversationID == r.conversation {
 			r.delta(f, at)
 		}
 	case "snapshot":
@@ -95,7 +100,7 @@ func (r *reader) take(b []byte, at time.Duration) (over bool, err error) {
 			}
 		}
 	case "commit":
-		if r.conversation == "" || f.ConversationID == r.conversation {
+		if f.ConversationID == r.conversation {
 			return r.commit(f.commit, at), nil
 		}
 	case "floor.end":
@@ -143,6 +148,9 @@ func (r *reader) grown(before int, at time.Duration) {
 			r.tokens++
 		}
 	}
+	if r.draft.Attempt > 1 && before == 0 {
+		r.takeovers = append(r.takeovers, at)
+	}
 	if r.last > 0 {
 		r.sample(&r.gap, at, at-r.last)
 	}
@@ -171,10 +179,23 @@ func (r *reader) commit(c *events.Commit, at time.Duration) (over bool) {
 	for _, e := range c.Events {
 		switch e := e.(type) {
 		case events.MessageAccepted:
-			if a, ok := parseAsk(e.Text); ok && (!r.asked || r.status != "") {
+			if a, ok := parseAsk(e.Text); ok {
+				if r.queue == nil {
+					r.queue = map[events.RunID]ask{}
+				}
+				r.queue[e.RunID] = a
+			}
+		case events.RunStarted:
+			// Our own message has been expected since it was sent.
+			if a := r.queue[e.RunID]; a.Key != "" && (!r.asked || a.Key != r.ask.Key) {
 				r.begin(a)
 			}
+			delete(r.queue, e.RunID)
 		case events.StepStarted:
+			select {
+			case r.worker <- e.Worker:
+			default:
+			}
 			if r.window.holds(at) {
 				if r.steps == nil {
 					r.steps = map[string]int{}

@@ -30,7 +30,7 @@ func TestReaderCountsWhatAReaderWouldSee(t *testing.T) {
 		return []byte(`{"type":"commit","conversation_id":"c","n":` + string(rune('0'+n)) + `,"commit":` + string(b) + `}`)
 	}
 	accepted := []byte(`{"type":"accepted","id":"m","conversation_id":"c","run_id":"r"}`)
-	begin := commit(1, events.MessageAccepted{MessageID: "m", RunID: "r", Text: a.text()}, events.StepStarted{RunID: "r", Step: 1, Attempt: 1, Worker: "w"})
+	begin := commit(1, events.MessageAccepted{MessageID: "m", RunID: "r", Text: a.text()}, events.RunStarted{RunID: "r", MessageID: "m"}, events.StepStarted{RunID: "r", Step: 1, Attempt: 1, Worker: "w"})
 	end := func(n uint64, text string) []byte {
 		return commit(n, events.StepCompleted{RunID: "r", Step: 1, Attempt: 1, Text: text}, events.RunCompleted{RunID: "r"})
 	}

@@ -164,6 +164,9 @@ func (s *stack) startRoles(ctx context.Context, modelURL string) (err error) {
 // manySlots is more than any level has streams.
 const manySlots = 2048
 
+// agentReady is what an agentworker logs when it takes messages.
+const agentReady = "agentworker started"
+
 // role starts a role with its profiles on a port of its own.
 func (s *stack) role(ctx context.Context, name, ready string, args ...string) (*process, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
@@ -217,7 +220,7 @@ func (s *stack) setAgents(ctx context.Context, n, slots int) error {
 }
 
 func (s *stack) addAgent(ctx context.Context, slots int) error {
-	p, err := s.role(ctx, "agentworker", "agentworker started", "--slots", strconv.Itoa(slots))
+	p, err := s.role(ctx, "agentworker", agentReady, "--slots", strconv.Itoa(slots))
 	if err != nil {
 		return err
 	}
@@ -225,6 +228,32 @@ func (s *stack) addAgent(ctx context.Context, slots int) error {
 	defer s.mu.Unlock()
 	s.agents = append(s.agents, p)
 	return nil
+}
+
+// agent returns the agentworker whose name comes out of the channel.
+func (s *stack) agent(ctx context.Context, name <-chan string) (*process, error) {
+	ctx, cancel := context.WithTimeout(ctx, answerPatience)
+	defer cancel()
+	var worker string
+	select {
+	case worker = <-name:
+	case <-ctx.Done():
+		return nil, errors.New("no answer has begun")
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.agents {
+		var said struct {
+			Worker string `json:"worker"`
+		}
+		if err := p.wait(ctx, agentReady, &said); err != nil {
+			return nil, err
+		}
+		if said.Worker == worker {
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("agentworker %s is not one of ours", worker)
 }
 
 // watched are the processes that make up Parley.
