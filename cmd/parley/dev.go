@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -86,7 +87,7 @@ func (c *devCmd) Run(ctx context.Context, e *env) (err error) {
 		return err
 	}
 	g, gctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return m.phase("page", func() (string, error) { return m.buildPage(gctx) }) })
+	g.Go(func() error { return m.makePage(gctx) })
 	g.Go(func() error { return m.phase("nats", m.startNATS) })
 	g.Go(func() error { return m.phase("postgres", func() (string, error) { return m.startPostgres(gctx) }) })
 	if err := g.Wait(); err != nil {
@@ -147,12 +148,24 @@ func reserve(ctx context.Context, addr string) (string, error) {
 	return ln.Addr().String(), ln.Close()
 }
 
-func (m *machine) buildPage(ctx context.Context) (string, error) {
+// makePage builds the page, and if `go run` started us also what it runs next.
+func (m *machine) makePage(ctx context.Context) error {
 	m.page = findPage()
-	if m.cmd.NoBuild {
-		return "not built", nil
+	var what string
+	err := m.phase("page", func() (_ string, err error) {
+		if m.cmd.NoBuild {
+			return "not built", nil
+		}
+		what, err = m.page.build(ctx)
+		return what, err
+	})
+	if err != nil || what != pageBuilt {
+		return err
 	}
-	return m.page.build(ctx)
+	if self, err := os.Executable(); err != nil || !byGoRun(self) {
+		return nil //nolint:nilerr // whoever built us builds the next one too
+	}
+	return m.phase("link", func() (string, error) { return "for the next start, with this page", m.page.link(ctx) })
 }
 
 func (m *machine) startNATS() (string, error) {

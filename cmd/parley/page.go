@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 )
 
 // stampFile remembers which sources the page was built from.
@@ -48,6 +49,9 @@ func findPage() page {
 	}
 	return page{}
 }
+
+// pageBuilt is what build says when it built.
+const pageBuilt = "built"
 
 // build builds the page if its sources are newer than what is built, and says
 // in one word what it did.
@@ -85,7 +89,7 @@ func (p page) build(ctx context.Context) (what string, err error) {
 	if err := os.WriteFile(stamp, []byte(sources), 0o600); err != nil {
 		return "", fmt.Errorf("page: %w", err)
 	}
-	return "built", nil
+	return pageBuilt, nil
 }
 
 // files returns the built page.
@@ -101,14 +105,35 @@ func (p page) files() fs.FS {
 }
 
 func (p page) npm(ctx context.Context, args ...string) error {
-	cmd := exec.CommandContext(ctx, "npm", args...)
-	cmd.Dir = p.dir
+	return build(ctx, p.dir, "npm", args...)
+}
+
+// link makes `go run` keep a binary that holds the page just built, because
+// otherwise the next start has to link one first, which takes longer than all the
+// rest of it.
+func (p page) link(ctx context.Context) error {
+	return build(ctx, filepath.Dir(p.dir), "go", "run", "./cmd/parley", "version")
+}
+
+// build runs a program that starts others; when ctx ends, all of them do.
+func build(ctx context.Context, dir, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
 	out, err := cmd.CombinedOutput()
 	if err != nil {
 		lines := strings.Split(strings.TrimSpace(string(out)), "\n")
-		return fmt.Errorf("page: npm %s: %w\n%s", strings.Join(args, " "), err, strings.Join(lines[max(0, len(lines)-20):], "\n"))
+		return fmt.Errorf("page: %s %s: %w\n%s", name, strings.Join(args, " "), err, strings.Join(lines[max(0, len(lines)-20):], "\n"))
 	}
 	return nil
+}
+
+// byGoRun reports whether `go run` started this process: from its folder of work
+// or, since Go 1.24, from the build cache.
+func byGoRun(executable string) bool {
+	dir := filepath.Base(filepath.Dir(executable))
+	return dir == "exe" && strings.Contains(executable, "go-build") || len(dir) == len("-d")+hex.EncodedLen(sha256.Size) && strings.HasSuffix(dir, "-d")
 }
 
 // hash returns a hash of what the page is built from, and one of its lock file.
