@@ -100,7 +100,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 	sum := summarize(results, o.strict)
 	rep.summary(results, sum, time.Since(start))
 	if o.proof != "" {
-		if err := writeProof(o.proof, results, sum, o, time.Since(start)); err != nil {
+		if err := writeProof(o.proof, proof{at: start, where: describe(root), opts: o, results: results, sum: sum, took: time.Since(start)}); err != nil {
 			rep.loud("could not write the proof: " + err.Error())
 			sum.failed++
 		}

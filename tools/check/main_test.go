@@ -8,7 +8,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 func TestParse(t *testing.T) {
@@ -217,27 +216,6 @@ func TestHasPage(t *testing.T) {
 	write(t, ws.bin, "ELF … <title>new</title> …")
 	if err := hasPage(ws); err != nil {
 		t.Error(err)
-	}
-}
-
-func TestWriteProof(t *testing.T) {
-	t.Parallel()
-	file := filepath.Join(t.TempDir(), "proof.md")
-	results := []result{
-		{phase: phase{name: "test", what: "Go tests"}, state: passed, passed: 12, took: time.Second},
-		{phase: phase{name: "e2e", what: "browser"}, state: notRun, reason: "no browser"},
-	}
-	if err := writeProof(file, results, summary{12, 0}, options{full: true}, time.Minute); err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, want := range []string{"12 passed, 0 failed, in 60.0 s", "check --full`", "| test | Go tests | ok | 1.0 s | 12 | 0 | 0 |", "- e2e did not run: no browser"} {
-		if !strings.Contains(string(b), want) {
-			t.Errorf("the proof lacks %q:\n%s", want, b)
-		}
 	}
 }
 

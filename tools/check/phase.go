@@ -60,6 +60,7 @@ type job struct {
 	failures []entry
 	skips    []entry
 	warnings []string
+	notes    []string
 	progress string
 }
 
@@ -87,6 +88,13 @@ func (j *job) warn(line string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.warnings = append(j.warnings, line)
+}
+
+// note keeps a figure that the phase measured, for the report.
+func (j *job) note(line string) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.notes = append(j.notes, line)
 }
 
 // at sets what the live line says of this phase.
@@ -122,6 +130,7 @@ type result struct {
 	failures []entry
 	skips    []entry
 	warnings []string
+	notes    []string
 	reason   string // why it did not run
 	logFile  string
 }
@@ -155,7 +164,7 @@ func execute(ctx context.Context, j *job, logFile string) result {
 func (j *job) finish(err error, took time.Duration, logFile string) result {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	r := result{phase: j.phase, took: took, passed: j.passed, failures: j.failures, skips: j.skips, warnings: j.warnings, logFile: logFile}
+	r := result{phase: j.phase, took: took, passed: j.passed, failures: j.failures, skips: j.skips, warnings: j.warnings, notes: j.notes, logFile: logFile}
 	un, away := errors.AsType[unavailable](err)
 	switch {
 	case away:

@@ -3,8 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -145,6 +143,9 @@ func (r *report) ended(res result) {
 	r.clear()
 	r.running = slices.DeleteFunc(r.running, func(j *job) bool { return j.phase.name == res.phase.name })
 	fmt.Fprintln(r.w, resultLine(res))
+	for _, n := range res.notes {
+		fmt.Fprintln(r.w, "         "+n)
+	}
 	for _, w := range res.warnings {
 		r.shout(res.phase.name + ": " + w)
 	}
@@ -252,32 +253,6 @@ func printTable(w io.Writer, table []phase) {
 		}
 		fmt.Fprintf(w, "%-14s %s%s\n", p.name, p.what, when)
 	}
-}
-
-// writeProof writes the summary as Markdown, for a release's notes.
-func writeProof(file string, results []result, sum summary, o options, took time.Duration) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# What was proven\n\n%s: %d passed, %d failed, in %s, by `go run ./tools/check", time.Now().UTC().Format(time.DateOnly), sum.passed, sum.failed, seconds(took))
-	for _, f := range []struct {
-		on   bool
-		name string
-	}{{o.full, "--full"}, {o.strict, "--strict"}, {len(o.only) > 0, "--only " + strings.Join(o.only, ",")}} {
-		if f.on {
-			b.WriteString(" " + f.name)
-		}
-	}
-	fmt.Fprintf(&b, "` on %s/%s with %s and %d cores.\n\n| phase | what | result | time | passed | failed | skipped |\n|---|---|---|---|---|---|---|\n",
-		runtime.GOOS, runtime.GOARCH, runtime.Version(), runtime.NumCPU())
-	for _, r := range results {
-		fmt.Fprintf(&b, "| %s | %s | %s | %s | %d | %d | %d |\n", r.phase.name, r.phase.what, r.state, seconds(r.took), r.passed, len(r.failures), len(r.skips))
-	}
-	if lines := unproven(results); len(lines) > 0 {
-		b.WriteString("\nNot proven:\n\n")
-		for _, l := range lines {
-			fmt.Fprintf(&b, "- %s\n", l)
-		}
-	}
-	return os.WriteFile(file, []byte(b.String()), 0o644)
 }
 
 func seconds(d time.Duration) string { return fmt.Sprintf("%.1f s", d.Seconds()) }
