@@ -9,6 +9,7 @@ import { t } from '../i18n/t';
 import type { Run } from '../protocol/types';
 import { Button } from '../ui/Button';
 import { Skeleton } from '../ui/Skeleton';
+import { changesOf } from './answer';
 import { EmptyState } from './EmptyState';
 import { MessageInput, type MessageInputHandle } from './MessageInput';
 import { MessageList, type MessageListHandle } from './MessageList';
@@ -212,6 +213,7 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
         running={running || pending.some((i) => i.status === 'sending')}
         stopping={active !== undefined && (stoppingRuns.includes(active.run_id) || active.status === 'cancelling')}
         editing={editing !== undefined}
+        changed={editing !== undefined && changesOf(editing).length > 0}
         onSend={send}
         onStop={() => actions.stop()}
         onCancelEdit={() => setEditing(undefined)}

@@ -25,6 +25,8 @@ interface Props {
   stopping: boolean;
   /** Set while an earlier message is being edited. */
   editing: boolean;
+  /** Whether the answer to the message that is edited has changed something. */
+  changed?: boolean;
   onSend: (text: string) => void;
   onStop: () => void;
   onCancelEdit: () => void;
@@ -126,7 +128,7 @@ export function MessageInput(props: Props) {
     >
       {editing && (
         <div className="mb-1 flex items-center justify-between gap-2 ps-2 text-meta text-muted">
-          {t.chat.editing}
+          {props.changed ? t.chat.editingChanged : t.chat.editing}
           <IconButton label={t.common.cancel} onClick={cancelEdit}>
             <X size={16} aria-hidden />
           </IconButton>

@@ -29,6 +29,7 @@ import { touch, useMedia } from '../ui/useMedia';
 import { failureOf, partsOf, receiptOf, textOf } from './answer';
 import { BranchSwitch } from './BranchSwitch';
 import { Bubble } from './UserMessage';
+import { useAnswerAgain } from './useAnswerAgain';
 import { Working } from './Working';
 
 interface Props {
@@ -49,7 +50,7 @@ interface Props {
 /** A message and its answer. Drawn again only if one of them has changed. */
 export const MessageRow = memo(function MessageRow(props: Props) {
   const { run, draft, connected, stopping, version, versions, idle, onVersion, onEdit, onTask } = props;
-  const actions = useActions();
+  const { again, question } = useAnswerAgain(run);
   const over = isOver(run.status);
   const parts = partsOf(run, draft);
   const growing = parts.at(-1)?.kind === 'text' && !over && draft !== undefined;
@@ -106,15 +107,13 @@ export const MessageRow = memo(function MessageRow(props: Props) {
                 <span>{receiptOf(run)}</span>
               </p>
             )}
-            {run.status === 'failed' && (
-              <Failure run={run} onAgain={idle ? () => actions.regenerate(run.run_id) : undefined} />
-            )}
+            {run.status === 'failed' && <Failure run={run} onAgain={idle ? again : undefined} />}
           </div>
           {over && (
             <Bar>
               {text !== '' && <CopyButton label={t.chat.copyAnswer} text={() => text} />}
               {idle && (
-                <IconButton label={t.chat.regenerate} onClick={() => actions.regenerate(run.run_id)}>
+                <IconButton label={t.chat.regenerate} onClick={again}>
                   <RefreshCw size={16} aria-hidden />
                 </IconButton>
               )}
@@ -124,6 +123,7 @@ export const MessageRow = memo(function MessageRow(props: Props) {
               )}
             </Bar>
           )}
+          {question}
         </article>
       )}
     </div>

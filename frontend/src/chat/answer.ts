@@ -40,6 +40,11 @@ export function textOf(run: Run): string {
     .join('\n\n');
 }
 
+/** The calls of an answer that changed something. Only looking is known not to; another server's tool may do anything. */
+export function changesOf(run: Run): readonly Call[] {
+  return (run.calls ?? []).filter((call) => call.status === 'done' && call.name !== 'list_tasks');
+}
+
 /** How a stopped run ended: "Stopped. add_task “Milk” did not run." */
 export function receiptOf(run: Run): string {
   const byId = new Map((run.calls ?? []).map((call) => [call.call_id, call]));

@@ -138,6 +138,23 @@ it('24: an edited message is a branch, and nothing is lost', async () => {
   await logOf(page).getByText('/long 5').waitFor();
 });
 
+it('25: answering again asks before it repeats what a tool has done', async () => {
+  await say(page, 'Add a task to buy groceries');
+  await ended(page);
+  await answerOf(page).getByRole('button', { name: 'Answer again' }).click();
+  const question = page.getByRole('dialog', { name: 'Answer again?' });
+  await question.getByText('Added “Buy groceries”').waitFor();
+  expect(await page.evaluate(() => document.activeElement?.textContent)).toBe('Leave it');
+  await page.keyboard.press('Enter');
+  await question.waitFor({ state: 'detached' });
+  expect((await person.log(page)).runs).toHaveLength(1);
+  await answerOf(page).getByRole('button', { name: 'Answer again' }).click();
+  await question.getByRole('button', { name: 'Answer again' }).click();
+  await logOf(page).getByText('2 / 2').waitFor();
+  await ended(page);
+  expect(await tasksOf(page).getByRole('listitem').filter({ hasText: 'Buy groceries' }).count()).toBe(2);
+});
+
 it('10: a message that is sent during an answer is answered after it', async () => {
   await say(page, '/long 60');
   await words(page, 5);

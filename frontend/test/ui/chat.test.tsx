@@ -236,6 +236,58 @@ describe('a failed run', () => {
   });
 });
 
+describe('answering again', () => {
+  const again = () => screen.getByRole('button', { name: 'Answer again' });
+
+  test('goes ahead where nothing was changed', async () => {
+    const calls = [
+      call('list_tasks', {}, { result: { count: 2, tasks: [] } }),
+      call('add_task', { title: 'Milk' }, { status: 'failed', error: { code: 'invalid', message: 'No.' } }),
+    ];
+    const { store, user } = draw(open([run('r1', 'What is left?', 'Two.', { calls })]));
+    await user.click(again());
+    expect(callsOf(store, 'regenerate')).toEqual([['r1']]);
+  });
+
+  test('asks first where something was, and says what', async () => {
+    const calls = [
+      call('list_tasks', {}, { result: { count: 2, tasks: [] } }),
+      call('add_task', { title: 'Milk' }, { result: { task: task(1, 'Milk') } }),
+      call('post_letter', {}, { server: 'mail', result: { ok: true } }),
+    ];
+    const { store, user } = draw(open([run('r1', 'Add milk', 'Added.', { calls })]));
+    await user.click(again());
+    const question = screen.getByRole('dialog', { name: 'Answer again?' });
+    expect(
+      within(question)
+        .getAllByRole('listitem')
+        .map((li) => li.textContent),
+    ).toEqual(['Added “Milk”', 'Used post_letter']);
+    await user.click(within(question).getByRole('button', { name: 'Close' }));
+    expect(screen.queryByRole('dialog')).toBeNull();
+    await user.click(again());
+    await user.click(within(screen.getByRole('dialog')).getByRole('button', { name: 'Leave it' }));
+    expect(callsOf(store, 'regenerate')).toEqual([]);
+    await user.click(again());
+    await user.click(within(screen.getByRole('dialog')).getByRole('button', { name: 'Answer again' }));
+    expect(callsOf(store, 'regenerate')).toEqual([['r1']]);
+    expect(screen.queryByRole('dialog')).toBeNull();
+  });
+
+  test('asks also before a failed one is tried again', async () => {
+    const failed = run('r1', 'Add milk', '', {
+      status: 'failed',
+      calls: [call('add_task', { title: 'Milk' }, { result: { task: task(1, 'Milk') } })],
+      error: { code: 'provider_error', message: 'The model did not answer.' },
+    });
+    const { store, user } = draw(open([failed]));
+    await user.click(screen.getByRole('button', { name: 'Try again' }));
+    expect(callsOf(store, 'regenerate')).toEqual([]);
+    await user.click(within(screen.getByRole('dialog')).getByRole('button', { name: 'Answer again' }));
+    expect(callsOf(store, 'regenerate')).toEqual([['r1']]);
+  });
+});
+
 describe('branches', () => {
   const first = run('r1', 'One', 'First answer');
   const again = run('r2', 'One', 'Second answer', {
@@ -269,6 +321,18 @@ describe('branches', () => {
     await user.type(composer(), 'Three{Enter}');
     expect(callsOf(store, 'send')).toEqual([['Three', { parentId: 'r1' }]]);
     expect(composer()).toHaveValue('a draft');
+  });
+
+  test('editing says whether the old answer has done something', async () => {
+    const calls = [call('add_task', { title: 'Milk' }, { result: { task: task(1, 'Milk') } })];
+    const { user } = draw(
+      open([run('r1', 'Hi', 'Hello'), run('r2', 'Add milk', 'Added.', { parent_id: 'r1', calls })]),
+    );
+    const edit = (i: number) => user.click(screen.getAllByRole('button', { name: 'Edit and resend' })[i]!);
+    await edit(0);
+    expect(screen.getByText(/^Editing your message/)).toHaveTextContent('nothing is lost');
+    await edit(1);
+    expect(screen.getByText(/^Editing your message/)).toHaveTextContent('What was done for it stays done.');
   });
 
   test('editing the first message branches from the root', async () => {
