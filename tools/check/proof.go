@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -48,7 +49,9 @@ func describe(root string) place {
 	if model := field("/proc/cpuinfo", "model name"); model != "" {
 		p.cpu += " of " + strings.TrimLeft(model, "\t :")
 	}
-	p.memory = strings.TrimSpace(field("/proc/meminfo", "MemTotal:"))
+	if kb, err := strconv.Atoi(strings.TrimSuffix(strings.TrimSpace(field("/proc/meminfo", "MemTotal:")), " kB")); err == nil {
+		p.memory = fmt.Sprintf("%.0f GiB", float64(kb)/(1<<20))
+	}
 	return p
 }
 
