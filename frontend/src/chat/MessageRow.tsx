@@ -214,7 +214,9 @@ function Rate({ run }: { run: Run }) {
 /** Why there is no answer, what was kept, and what to do. */
 function Failure({ run, onAgain }: { run: Run; onAgain: (() => void) | undefined }) {
   const ran = (run.calls ?? []).some((call) => call.status === 'done');
-  const kept = ran ? t.chat.toolsKept : textOf(run) === '' ? t.chat.messageSaved : t.chat.textKept;
+  // The server's own words may say already that the message is saved.
+  const said = /\bsaved\b/.test(run.error?.message ?? '');
+  const kept = ran ? t.chat.toolsKept : textOf(run) !== '' ? t.chat.textKept : said ? undefined : t.chat.messageSaved;
   const code = run.error?.code ?? '';
   return (
     <div className="rounded-sm border-s-2 border-danger bg-danger-soft p-3 text-control">
@@ -222,7 +224,7 @@ function Failure({ run, onAgain }: { run: Run; onAgain: (() => void) | undefined
         <TriangleAlert size={16} aria-hidden className="mt-0.5 shrink-0 text-danger" />
         <span className="min-w-0 break-words">{failureOf(run)}</span>
       </p>
-      <p className="ps-6 text-meta text-muted">{kept}</p>
+      {kept !== undefined && <p className="ps-6 text-meta text-muted">{kept}</p>}
       <div className="mt-1.5 flex flex-wrap items-center gap-2 ps-6">
         {onAgain && (
           <Button onClick={onAgain}>

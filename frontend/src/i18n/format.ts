@@ -63,9 +63,10 @@ export function parseDate(s: string): Date | undefined {
   return Number.isNaN(d.getTime()) ? undefined : d;
 }
 
-/** "41 ms", "1.2 s", "2 min 5 s". */
+/** "< 1 ms", "41 ms", "1.2 s", "2 min 5 s". */
 export function duration(ms: number): string {
-  if (ms < 1000) return `${whole.format(Math.max(0, Math.round(ms)))} ms`;
+  if (ms < 1) return '< 1 ms';
+  if (ms < 1000) return `${whole.format(Math.round(ms))} ms`;
   if (ms < 60_000) return `${tenths.format(ms / 1000)} s`;
   const s = Math.round(ms / 1000);
   return `${whole.format(Math.floor(s / 60))} min ${s % 60} s`;

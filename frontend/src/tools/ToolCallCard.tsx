@@ -124,8 +124,8 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
           {state === 'running' && call.called_at !== undefined ? (
             <Elapsed since={call.called_at} />
           ) : (
-            (state === 'done' || state === 'failed') &&
-            call.duration_ms !== undefined && <span>{duration(call.duration_ms)}</span>
+            // The log leaves out a zero.
+            (state === 'done' || state === 'failed') && <span>{duration(call.duration_ms ?? 0)}</span>
           )}
           <ChevronRight
             size={16}

@@ -236,6 +236,12 @@ describe('a failed run', () => {
   });
 });
 
+test('a failure that says itself what is saved says it once', () => {
+  const error = { code: 'model_busy', message: 'The model had an error. Your message is saved; you can ask again.' };
+  draw(open([run('r1', 'Hi', '', { status: 'failed', steps: [], error })]));
+  expect(screen.getAllByText(/is saved/)).toHaveLength(1);
+});
+
 describe('answering again', () => {
   const again = () => screen.getByRole('button', { name: 'Answer again' });
 

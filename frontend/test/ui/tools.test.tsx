@@ -74,6 +74,13 @@ test('opens to its arguments and result, and copies them', async () => {
   expect(screen.getByRole('status')).toHaveTextContent('Copied');
 });
 
+test('a call that took no millisecond shows that too', () => {
+  const quick = call('list_tasks', {}, { result: { tasks: [], count: 0 } });
+  delete quick.duration_ms; // the log leaves out a zero
+  show(<ToolCallCard call={quick} connected />);
+  expect(screen.getByText('< 1 ms')).toBeInTheDocument();
+});
+
 test('shows the duration and leads to the task', async () => {
   const user = userEvent.setup();
   const onTask = jest.fn();
