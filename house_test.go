@@ -144,7 +144,7 @@ func TestUnfinishedWorkNamesAnIssue(t *testing.T) {
 func TestDocumentsExist(t *testing.T) {
 	t.Parallel()
 	for _, file := range []string{
-		"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/architecture.md",
+		"README.md", "CONTRIBUTING.md", "CHANGELOG.md", "LICENSE", "docs/architecture.md", "docs/proof.md",
 		"compose.yaml", "Dockerfile", ".ci/run", "Makefile",
 	} {
 		if fi, err := os.Stat(file); err != nil || fi.Size() == 0 {
