@@ -30,7 +30,8 @@ type Options struct {
 	// Wait is how long a query waits out a database that restarts or sleeps, if
 	// its context does not end sooner; 0 means 10 s.
 	Wait time.Duration
-	// StatementTimeout bounds one statement at the server; 0 means 10 s.
+	// StatementTimeout bounds one statement at the server, and a person's query
+	// here as well, a second later; 0 means 10 s.
 	StatementTimeout time.Duration
 }
 
@@ -41,7 +42,12 @@ type Store struct {
 	logger  *slog.Logger
 	wait    time.Duration
 	timeout string // in milliseconds, as Postgres reads it
+	silence time.Duration
 }
+
+// patience is how much longer than the server's own timeout we wait for its
+// answer: a server that hangs, or a network that has gone, says nothing.
+const patience = time.Second
 
 // Open connects to the database at url and checks that it has our tables. It
 // waits for a database that is starting until ctx or Options.Wait ends; a wrong
@@ -73,7 +79,7 @@ func Open(ctx context.Context, url string, o Options) (*Store, error) {
 	if o.StatementTimeout == 0 {
 		o.StatementTimeout = 10 * time.Second
 	}
-	s.timeout = strconv.FormatInt(o.StatementTimeout.Milliseconds(), 10)
+	s.timeout, s.silence = strconv.FormatInt(o.StatementTimeout.Milliseconds(), 10), o.StatementTimeout+patience
 	// The pool outlives the call: ctx bounds the first connection only.
 	if s.pool, err = pgxpool.NewWithConfig(context.WithoutCancel(ctx), config); err != nil {
 		return nil, fmt.Errorf("open read model: %w", err)
@@ -172,6 +178,8 @@ const local = `SELECT set_config('app.user_id', $1, true), set_config('statement
 // the implicit transaction of a pipeline: one round trip.
 func rows[T any](ctx context.Context, s *Store, u events.UserID, scan pgx.RowToFunc[T], sql string, args ...any) (list []T, err error) {
 	err = s.retry(ctx, func(ctx context.Context) (err error) {
+		ctx, cancel := context.WithTimeout(ctx, s.silence)
+		defer cancel()
 		var b pgx.Batch
 		b.Queue(local, string(u), s.timeout)
 		b.Queue(sql, args...)

@@ -109,6 +109,30 @@ func TestQueriesWaitOutARestart(t *testing.T) {
 	}
 }
 
+// A server that hangs says nothing, not even that the statement took too long.
+func TestQueriesGiveUpASilentServer(t *testing.T) {
+	t.Parallel()
+	server := testkit.StartPostgres(t)
+	ctx := testkit.Context(t)
+	store, err := readmodel.Open(ctx, server.Database(t).AppURL, readmodel.Options{Wait: time.Second, StatementTimeout: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	server.Pause(t)
+	begun := time.Now()
+	if _, err := store.Summary(ctx, ref(t, "anna", "c")); err == nil || errors.Is(err, readmodel.ErrNotFound) {
+		t.Errorf("a query of a server that hangs: %v", err)
+	}
+	if took := time.Since(begun); took > 10*time.Second {
+		t.Errorf("it was given up after %v", took)
+	}
+	server.Continue(t)
+	if _, err := store.Summary(ctx, ref(t, "anna", "c")); !errors.Is(err, readmodel.ErrNotFound) {
+		t.Errorf("a query after it has come back: %v", err)
+	}
+}
+
 // Person and timeout hold within a query's transaction, and no longer: a pooler
 // gives the connection to somebody else.
 func TestSettingsAreLocal(t *testing.T) {

@@ -20,6 +20,9 @@ import (
 const asParley = "PARLEY_TEST_BE_PARLEY"
 
 func TestMain(m *testing.M) {
+	if settings := os.Getenv(asNATS); settings != "" {
+		beNATS(settings)
+	}
 	if os.Getenv(asParley) != "" {
 		main()
 	}
@@ -67,8 +70,15 @@ func parley(t testing.TB, env []string, args ...string) *process {
 // spawn is parley with another binary.
 func spawn(t testing.TB, bin string, env []string, args ...string) *process {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command(bin, args...), done: make(chan struct{}), news: make(chan struct{}, 1)}
-	p.cmd.Env = append(append(os.Environ(), asParley+"=1", "PARLEY_LOG_LEVEL=info"), env...)
+	cmd := exec.Command(bin, args...)
+	cmd.Env = append(append(os.Environ(), asParley+"=1", "PARLEY_LOG_LEVEL=info"), env...)
+	return launch(t, cmd)
+}
+
+// launch starts a process and collects what it says.
+func launch(t testing.TB, cmd *exec.Cmd) *process {
+	t.Helper()
+	p := &process{t: t, cmd: cmd, done: make(chan struct{}), news: make(chan struct{}, 1)}
 	p.cmd.Stdout, p.cmd.Stderr = p, p
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -81,7 +91,7 @@ func spawn(t testing.TB, bin string, env []string, args ...string) *process {
 		_ = p.cmd.Process.Kill() // it may have ended
 		<-p.done
 		if t.Failed() {
-			t.Logf("output of parley %s:\n%s", strings.Join(args, " "), p.output())
+			t.Logf("output of %s:\n%s", strings.Join(cmd.Args, " "), p.output())
 		}
 	})
 	return p

@@ -214,7 +214,7 @@ exec >/dev/null 2>&1
 if read -r line; then
 	kill -INT $pid; wait $pid
 else
-	kill -$stop $pid; wait $pid; rm -rf "$dir"
+	kill -$stop $pid; kill -CONT $pid; wait $pid; rm -rf "$dir"
 fi`
 
 func (s *PostgresServer) start(ctx context.Context) error {

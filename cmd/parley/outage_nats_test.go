@@ -1,0 +1,112 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/parleychat/parley/internal/testkit"
+)
+
+func TestOutageOfNATS(t *testing.T) {
+	t.Parallel()
+	for name, how := range map[string]struct {
+		away, back func(context.Context, *natsServer)
+	}{
+		"paused": {
+			func(_ context.Context, n *natsServer) { n.signal(syscall.SIGSTOP) },
+			func(_ context.Context, n *natsServer) { n.signal(syscall.SIGCONT) },
+		},
+		"killed": {
+			func(_ context.Context, n *natsServer) { n.kill() },
+			func(ctx context.Context, n *natsServer) { n.launch(ctx) },
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			ctx := testkit.Context(t)
+			n := startNATSProcess(ctx, t, natsSettings{})
+			outageOfNATS(ctx, t, n, func() { how.away(ctx, n) }, func() { how.back(ctx, n) })
+		})
+	}
+}
+
+// Answers freeze and go on, what is sent meanwhile is refused with a reason,
+// and nothing that was accepted is lost.
+func outageOfNATS(ctx context.Context, t *testing.T, n *natsServer, away, back func()) {
+	t.Helper()
+	const answers = 9
+	db, finish := testkit.Postgres(t), make(chan struct{})
+	model := obedient(ctx, t, finish)
+	d := deploy(ctx, t, n.url(), db, model.URL, shortWaits...)
+	for _, role := range []string{"edge", "agentworker", "agentworker", "toolworker", "recorder"} {
+		d.start(ctx, role)
+	}
+	if err := d.asks("ana", "task before").waitJSON(ctx); err != nil {
+		t.Fatal(err)
+	}
+	var reading sync.WaitGroup
+	readers := make([]*reader, answers)
+	for i := range readers {
+		r := d.asks(fmt.Sprintf("reader%d", i), fmt.Sprintf("long %d", i))
+		readers[i] = r
+		read := []func(context.Context) error{r.readSocket, r.readSSE, r.waitJSON}[i%3]
+		reading.Go(func() {
+			if err := read(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	eventually(ctx, t, func(context.Context) error {
+		if n := len(asked(model)); n < answers+1 {
+			return fmt.Errorf("%d of %d answers have begun", n-1, answers)
+		}
+		return nil
+	})
+
+	away()
+	over := time.Now().Add(outage(t))
+	persistent, ben := d.asks("ben", "hello"), d.asks("ben", "")
+	err := within(ctx, prompt, persistent.submit)
+	if no := (*refused)(nil); !errors.As(err, &no) || no.status != http.StatusServiceUnavailable || no.retryAfter == "" || no.text == "" {
+		t.Errorf("a message without NATS: %v", err)
+	}
+	t.Logf("refused: %v", err)
+	if err := within(ctx, prompt, func(ctx context.Context) error { _, err := ben.tasks(ctx); return err }); err != nil {
+		t.Errorf("what Postgres knows, without NATS: %v", err)
+	}
+	if ready, checks, err := ben.ready(ctx); err != nil || ready {
+		t.Errorf("readyz: %v %v %v", ready, checks, err)
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(time.Until(over)):
+	}
+	back()
+
+	since := time.Now()
+	eventually(ctx, t, persistent.waitJSON) // the same id, as the page does
+	t.Logf("the message that was refused is answered %v after the outage", time.Since(since).Round(time.Millisecond))
+	if err := d.asks("ana", "task after").waitJSON(ctx); err != nil {
+		t.Error(err)
+	}
+	close(finish)
+	reading.Wait()
+	for _, r := range readers {
+		if r.moves != 0 {
+			t.Errorf("the edge sent %s away", r.user)
+		}
+	}
+	js, err := jetstream.New(n.connect())
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(ctx, t, func(ctx context.Context) error { return archived(ctx, t, js, db) })
+}
