@@ -187,6 +187,7 @@ func TestDecide(t *testing.T) {
 	deadline := func(r events.RunID) Input {
 		return command("t1", lease(60, 1), events.RunDeadline{RunID: r, At: start.Add(5 * time.Minute)})
 	}
+	later := command("t2", lease(61, 1), events.RunDeadline{RunID: run1, At: start.Add(time.Hour)})
 	early := command("t1", lease(60, 1), events.RunDeadline{RunID: run1, At: start.Add(time.Minute)})
 	again := func(id string, seq, delivery uint64) Input {
 		return command(id, lease(seq, delivery), events.Message{Text: "hi"})
@@ -314,6 +315,8 @@ func TestDecide(t *testing.T) {
 		{"asking", "deadline while only a person is asked", deadline(run1), "ack"},
 		{"mixed", "deadline", deadline(run1), "run.cancel_requested(deadline) ack"},
 		{"model", "a deadline that was moved", early, "ack"},
+		{"model", "a deadline that this state does not know yet", later, "drop"},
+		{"asking", "a deadline that this state does not know yet", later, "drop"},
 		{"over", "deadline", deadline(run1), "ack"},
 		// Calls by hand have no run and no join.
 		{"hand call", "hand call again", command("h1", lease(80, 2), events.CallTool{Server: "tasks", Name: "add_task"}), "ack"},

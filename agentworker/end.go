@@ -141,7 +141,11 @@ func (r *Rules) stopActive(s *events.Conversation, run *events.Run, in Input, re
 // still has a later deadline, or none while it waits only for a person.
 func (r *Rules) deadline(s *events.Conversation, in Input, d events.RunDeadline) Decision {
 	run := s.Run(d.RunID)
-	if run != nil && !run.Status.Over() && (d.At.Before(run.Deadline) || run.Status == events.RequiresAction) {
+	switch {
+	case run == nil || run.Status.Over():
+	case d.At.After(run.Deadline):
+		return commit(Drop) // the clock goes on since then, and this state does not know it yet
+	case d.At.Before(run.Deadline) || run.Status == events.RequiresAction:
 		return commit(Ack)
 	}
 	return r.stop(s, in, d.RunID, events.BySystem, events.WhyDeadline)
