@@ -37,6 +37,7 @@ func phases() []phase {
 		{name: "test-pg18", what: "Go tests that use Postgres, on Postgres 18", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPostgres18},
 		{name: "test-pooler", what: "Go tests that use Postgres, through PgBouncer in transaction mode", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPooler},
 		{name: "platforms", what: "builds for linux/arm64 and darwin/arm64, tests included", after: []string{"page"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPlatforms},
+		{name: "search", what: "every state of small worlds under the agent's rules", needs: []string{"build"}, full: true, alone: true, timeout: 20 * time.Minute, run: runSearch},
 		{name: "fuzz", what: "each fuzz target for 30 s", needs: []string{"build"}, full: true, alone: true, timeout: time.Hour, run: runFuzz},
 	}
 }

@@ -49,6 +49,26 @@ func runFormat(_ context.Context, j *job) error {
 	return err
 }
 
+// runSearch gives the search of the agent's rules nine minutes. What it saw is in
+// the phase's log, and the sum on its line of the report.
+func runSearch(ctx context.Context, j *job) error {
+	out, err := j.output(ctx, command{
+		env:  []string{"PARLEY_SEARCH=9m", "GOGC=400", "GOMEMLIMIT=4GiB"},
+		args: []string{"go", "test", "-count=1", "-v", "-timeout=15m", "-run=^TestSearch", "./agentworker"},
+	})
+	if err != nil {
+		return err
+	}
+	_, sum, ok := strings.Cut(out, "searched ")
+	if !ok {
+		return errors.New("nothing was searched")
+	}
+	sum, _, _ = strings.Cut(sum, "\n")
+	j.at("searched %s", sum)
+	j.pass(strings.Count(out, "--- PASS: "))
+	return nil
+}
+
 // runFuzz gives each fuzz target of the tree half a minute. An input that breaks
 // one is left in its package's testdata, to be committed with the repair.
 func runFuzz(ctx context.Context, j *job) error {
