@@ -67,10 +67,13 @@ func judge(e *evidence) []violation {
 	}
 	for _, check := range []func(*trial){
 		(*trial).everyMessageEnds,    // I1
+		(*trial).nobodyIsRobbed,      // I1
+		(*trial).deadlinesAreSet,     // I1
 		(*trial).effectsAreSingle,    // I2
 		(*trial).tasksAreTheirEffect, // I2
 		(*trial).textsAreOne,         // I3
 		(*trial).readersAgree,        // I3, I4
+		(*trial).streamsArrive,       // I3
 		(*trial).orderIsKept,         // I4
 		(*trial).endsAreEnds,         // I5
 		(*trial).archiveIsTheLog,     // I6

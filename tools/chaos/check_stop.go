@@ -97,8 +97,8 @@ func (t *trial) modelIsLeftAlone() {
 
 // wokeBefore reports whether a process had just been woken.
 func (t *trial) wokeBefore(at time.Time) bool {
-	for _, p := range t.Pauses {
-		if d := at.Sub(p.To); p.To.IsZero() || -clockSlack < d && d < lateRequest {
+	for _, f := range t.Faults {
+		if d := at.Sub(f.To); f.Kind == faultPause && -clockSlack < d && d < lateRequest {
 			return true
 		}
 	}

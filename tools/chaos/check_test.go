@@ -154,6 +154,28 @@ func TestChecksNotice(t *testing.T) {
 		{"I1", "an accepted call by hand is lost", "by hand", func(c *court) {
 			c.e.Requests = append(c.e.Requests, request{User: ana, ID: "h1", Kind: kindCall, Conversation: events.Home, Tries: []try{{Verdict: accepted}}})
 		}},
+		{"I1", "a delivery that is not newer takes over", "no newer one", func(c *court) {
+			c.e.Log[c.at] = c.e.Log[c.at][:5]
+			c.takeover(1, "w9")
+		}},
+		{"I1", "another message takes over", "no newer one", func(c *court) {
+			c.e.Log[c.at] = c.e.Log[c.at][:5]
+			c.commit("m2", "w9", lease, events.StepStarted{RunID: c.run("m2"), Step: 1, Attempt: 2, Lease: lease, Worker: "w9"})
+			c.retell()
+		}},
+		{"I1", "a healthy worker is robbed", "nothing had happened", func(c *court) {
+			c.e.Log[c.at] = c.e.Log[c.at][:5]
+			c.takeover(2, "w9")
+		}},
+		{"I1", "a deadline is not set", "never scheduled", func(c *court) {
+			c.e.TimersAt = epoch
+			c.e.Log[c.at] = nil
+			r := c.run("m1")
+			c.commit("m1", "w1", lease, events.MessageAccepted{MessageID: "m1", RunID: r, Text: "m1 canary-a say 1"},
+				events.RunStarted{RunID: r, Deadline: epoch.Add(time.Hour)}, events.StepStarted{RunID: r, Step: 1, Attempt: 1, Lease: lease, Worker: "w1"},
+				events.StepCompleted{RunID: r, Step: 1, Attempt: 1, Text: "canary-a done"}, events.RunCompleted{RunID: r})
+			c.retell()
+		}},
 		{"I2", "an effect is doubled", "2 effects", func(c *court) {
 			h := c.e.History[0]
 			h.Rev, h.TaskID = 2, 2
@@ -180,6 +202,10 @@ func TestChecksNotice(t *testing.T) {
 		{"I3", "what streamed was doubled", "while step 2", func(c *court) { c.view().Drafts[0].Text = "canary-a canary-a do" }},
 		{"I3", "a receipt without the text that was seen", "which kept", func(c *court) { c.view().Drafts[1].Text = "canary-a half an" }},
 		{"I3", "a hole that stays", "lacked bytes", func(c *court) { c.view().Drafts[0].HoleFor = 2 * time.Second }},
+		{"I3", "a text that nobody saw coming", "saw 2 of 13 bytes", func(c *court) {
+			c.e.Model[1].Ended = epoch.Add(3 * time.Second)
+			c.view().Drafts[0].Text, c.view().Drafts[0].Watched = "ca", 2*time.Second
+		}},
 		{"I3", "an HTTP answer says something else", "an answer by", func(c *court) {
 			c.e.Requests[0].Tries[0].Answer = &answered{Conversation: "c1", Run: c.run("m1"), Status: events.Completed, Text: "canary-a don"}
 		}},
@@ -279,6 +305,16 @@ func TestChecksNotice(t *testing.T) {
 	}
 }
 
+// takeover begins a second attempt of the second run.
+func (c *court) takeover(delivery uint64, worker string) {
+	c.t.Helper()
+	l := events.Lease{Stream: "INBOX", Sequence: 1, Delivery: delivery}
+	c.commit("m2", worker, l, events.StepStarted{RunID: c.run("m2"), Step: 1, Attempt: 2, Lease: l, Worker: worker})
+	c.commit("m2", worker, l, events.StepCompleted{RunID: c.run("m2"), Step: 1, Attempt: 2, Text: "canary-a half and half"}, events.RunCompleted{RunID: c.run("m2")})
+	c.retell()
+	c.view().Drafts = nil
+}
+
 // sentAt moves a request to another second.
 func sentAt(r request, second int) request {
 	from := epoch.Add(time.Duration(second) * time.Second)
@@ -306,7 +342,21 @@ func TestChecksKnowWhatIsAllowed(t *testing.T) {
 		"a request by a worker that was paused": func(c *court) {
 			woke := epoch.Add(time.Minute)
 			c.e.Model = append(c.e.Model, modelRequest{Number: 3, Marker: "m2", Step: 1, Begun: woke.Add(time.Second)})
-			c.e.Pauses = []span{{"agentworker-1", epoch, woke}}
+			c.e.Faults = []span{{faultPause, roleAgent, epoch, woke}}
+		},
+		"a takeover after a fault": func(c *court) {
+			c.e.Log[c.at] = c.e.Log[c.at][:5]
+			c.takeover(2, "w9")
+			c.e.Faults = []span{{faultKill, roleAgent, epoch.Add(5 * time.Second), epoch.Add(6 * time.Second)}}
+		},
+		"another try by the holder itself": func(c *court) {
+			c.e.Log[c.at] = c.e.Log[c.at][:5]
+			c.takeover(1, "w2")
+		},
+		"a text that lagged behind a fault": func(c *court) {
+			c.e.Model[1].Ended = epoch.Add(3 * time.Second)
+			c.view().Drafts[0].Text, c.view().Drafts[0].Watched = "ca", 2*time.Second
+			c.e.Faults = []span{{faultKill, roleNATS, epoch, epoch.Add(time.Second)}}
 		},
 		"a refusal of an id that another request made good": func(c *court) {
 			c.e.Requests = append(c.e.Requests, request{User: ana, ID: "m1", Kind: kindBad, Conversation: "c1", Text: "m9 canary-a say 3", Tries: []try{{Verdict: refused, Code: "key_reused"}}})

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -178,6 +179,18 @@ func (w *world) collectLog(ctx context.Context, e *evidence) error {
 	})
 	if err != nil {
 		return err
+	}
+	e.Timers, e.TimersAt = map[string]bool{}, time.Now()
+	timers, err := w.js.Stream(ctx, events.StreamTimer)
+	if err != nil {
+		return fmt.Errorf("collect TIMER: %w", err)
+	}
+	info, err := timers.Info(ctx, jetstream.WithSubjectFilter("timer.at.>"))
+	if err != nil {
+		return fmt.Errorf("collect TIMER: %w", err)
+	}
+	for subject := range info.State.Subjects {
+		e.Timers[subject[strings.LastIndexByte(subject, '.')+1:]] = true
 	}
 	return w.all(ctx, events.StreamDLQ, func(m jetstream.Msg, _ *jetstream.MsgMetadata) {
 		h := m.Headers()

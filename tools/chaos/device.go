@@ -120,7 +120,7 @@ func (d *device) gone(ws *websocket.Conn) {
 		close(c)
 	}
 	for _, v := range d.views {
-		v.subscribed = 0
+		v.subscribed, v.since = 0, time.Time{}
 	}
 }
 
@@ -153,6 +153,10 @@ func (d *device) handle(ws *websocket.Conn, b []byte) bool {
 		}
 		if v.commit(f.Commit, f.N) {
 			return d.subscribe(f.ConversationID)
+		}
+	case "live":
+		if v := d.views[f.ConversationID]; v != nil {
+			v.live()
 		}
 	case "delta":
 		if v := d.views[f.ConversationID]; v != nil {

@@ -32,8 +32,11 @@ type evidence struct {
 	Model    []modelRequest
 	Requests []request
 	Devices  []deviceRecord
-	// Pauses are the times when a process was stopped and went on again.
-	Pauses []span
+	// Faults are what the nemesis did, each until the process was whole again.
+	Faults []span
+	// Timers are the ids of the schedules that TIMER holds, and TimersAt when it was asked.
+	Timers   map[string]bool
+	TimersAt time.Time
 	// Panics are lines of processes' logs that only a broken program writes.
 	Panics []string
 	// Canaries are the persons' secrets.
@@ -108,8 +111,8 @@ type taskRow struct {
 }
 
 type span struct {
-	Process  string
-	From, To time.Time
+	Kind, Role string
+	From, To   time.Time
 }
 
 // What a client knows of a request in the end.
@@ -243,6 +246,9 @@ type draftRecord struct {
 	Step    int
 	Attempt int
 	Text    string
+	// Watched is how long the reader had been live, on one connection, while the
+	// attempt was written.
+	Watched time.Duration
 	// HoleFor is how long bytes were missing at last, 0 if none were.
 	HoleFor time.Duration
 }

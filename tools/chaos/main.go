@@ -10,8 +10,11 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 	"time"
+
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // options are what the command line says.
@@ -23,6 +26,7 @@ type options struct {
 	bin     string
 	faults  string // the binary built with -tags faults
 	plant   string
+	tagged  bool // run the binary built with -tags faults
 	plants  bool
 	json    string
 	dir     string
@@ -93,9 +97,12 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
+	o.tagged = o.plant != ""
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("chaos: unknown argument %q", f.Arg(0))
+	case o.plant != "" && !slices.Contains(fault.Bugs(), fault.Bug(o.plant)):
+		return o, fmt.Errorf("chaos: there is no bug %q; docs/faults.md lists them", o.plant)
 	case o.nodes != 1 && o.nodes != 3:
 		return o, errors.New("chaos: --nodes must be 1 or 3")
 	case o.last <= 0 || o.persons < 2 || o.persons > maxPersons:

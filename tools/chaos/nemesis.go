@@ -19,7 +19,7 @@ type nemesis struct {
 	mu     sync.Mutex
 	busy   map[string]bool
 	counts map[string]int
-	pauses []span
+	spans  []span
 	errs   []error
 }
 
@@ -28,7 +28,7 @@ func newNemesis(w *world, out io.Writer) *nemesis {
 }
 
 // run returns when the plan is over and every fault has ended.
-func (n *nemesis) run(ctx context.Context, plan []fault) {
+func (n *nemesis) run(ctx context.Context, plan []harm) {
 	begun := time.Now()
 	var all sync.WaitGroup
 	defer all.Wait()
@@ -51,9 +51,11 @@ func (n *nemesis) run(ctx context.Context, plan []fault) {
 			continue
 		}
 		all.Go(func() {
+			from := time.Now()
 			err := n.do(ctx, f)
 			n.mu.Lock()
 			defer n.mu.Unlock()
+			n.spans = append(n.spans, span{f.Kind, f.Role, from, time.Now()})
 			delete(n.busy, key)
 			if err != nil {
 				n.errs = append(n.errs, fmt.Errorf("%v: %w", f, err))
@@ -68,7 +70,7 @@ func (n *nemesis) run(ctx context.Context, plan []fault) {
 	}
 }
 
-func (n *nemesis) do(ctx context.Context, f fault) error {
+func (n *nemesis) do(ctx context.Context, f harm) error {
 	// Whatever has been begun is also ended, so that nothing is left paused.
 	end := context.WithoutCancel(ctx)
 	switch f.Kind {
@@ -85,16 +87,11 @@ func (n *nemesis) do(ctx context.Context, f fault) error {
 	}
 	switch f.Kind {
 	case faultPause:
-		from := time.Now()
 		if err := p.signal(syscall.SIGSTOP, false); err != nil {
 			return err
 		}
 		pause(ctx, f.Hold)
-		err := p.signal(syscall.SIGCONT, false)
-		n.mu.Lock()
-		n.pauses = append(n.pauses, span{p.name, from, time.Now()})
-		n.mu.Unlock()
-		return err
+		return p.signal(syscall.SIGCONT, false)
 	case faultTerm:
 		if _, err := p.stop(end, 20*time.Second); err != nil {
 			return err

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // once makes a world, hurts it, and judges what is left.
@@ -67,7 +68,7 @@ func (w *world) trouble(ctx context.Context, o options, say func(string, ...any)
 	defer stopWriting()
 	written := c.run(writing, reading)
 	n := newNemesis(w, io.Discard)
-	plan := makePlan(o.seed, o.last-time.Second, o.nodes, emphasisOf(o.plant))
+	plan := makePlan(o.seed, o.last-time.Second, o.nodes, scenes()[fault.Bug(o.plant)])
 	n.run(writing, plan)
 	written()
 	if ctx.Err() != nil {
@@ -82,7 +83,11 @@ func (w *world) trouble(ctx context.Context, o options, say func(string, ...any)
 	}
 	say("everything runs again")
 	c.clarify(ctx)
-	quiet, open := w.quiet(ctx, 75*time.Second)
+	patience := 75 * time.Second
+	if o.plant != "" {
+		patience = 15 * time.Second // most bugs show by never coming to rest
+	}
+	quiet, open := w.quiet(ctx, patience)
 	if quiet {
 		say("all is quiet")
 	} else {
@@ -92,7 +97,7 @@ func (w *world) trouble(ctx context.Context, o options, say func(string, ...any)
 	if err != nil {
 		return nil, nil, err
 	}
-	e.Quiet, e.Pauses = quiet, n.pauses
+	e.Quiet, e.Faults = quiet, append(w.deaths(), n.spans...)
 	if !quiet {
 		e.Queues["open: "+open] = 1
 	}
@@ -147,6 +152,14 @@ func (w *world) lastLook(ctx context.Context, c *crowd, e *evidence, say func(st
 	}
 }
 
+// deaths are the ends of processes that the nemesis did not bring about.
+func (w *world) deaths() (list []span) {
+	for _, p := range w.procs {
+		list = append(list, p.deaths()...)
+	}
+	return list
+}
+
 func (w *world) crashes() []string {
 	var list []string
 	for _, p := range w.procs {
@@ -174,7 +187,7 @@ func makeDir(o options) (string, error) {
 // binary returns the parley to run, built if none was named.
 func binary(ctx context.Context, o options, dir string, say func(string, ...any)) (string, error) {
 	bin, tags := o.bin, ""
-	if o.plant != "" {
+	if o.tagged {
 		bin, tags = o.faults, "faults"
 	}
 	if bin != "" {

@@ -16,8 +16,8 @@ const (
 	faultStepDown = "step-down" // a leader of JetStream gives up
 )
 
-// A fault is one thing that the nemesis does.
-type fault struct {
+// A harm is one thing that the nemesis does.
+type harm struct {
 	At   time.Duration // from the beginning
 	Kind string
 	// Role and Index name the process; for a step-down Index names the leader.
@@ -26,7 +26,7 @@ type fault struct {
 	Hold  time.Duration
 }
 
-func (f fault) String() string {
+func (f harm) String() string {
 	switch f.Kind {
 	case faultPostgres:
 		return fmt.Sprintf("%s away for %v", f.Kind, f.Hold)
@@ -57,40 +57,59 @@ type emphasis struct {
 
 // makePlan says what happens when. The seed alone decides, so that a run can be
 // repeated as far as the machine's own timing lets it.
-func makePlan(seed uint64, last time.Duration, nodes int, e emphasis) []fault {
+func makePlan(seed uint64, last time.Duration, nodes int, e scene) []harm {
+	if e.calm {
+		return nil
+	}
 	rng := rand.New(rand.NewPCG(seed, 0xfa17))
 	has := func(list []string, s string) bool { return len(list) == 0 || slices.Contains(list, s) }
 	between := func(from, to time.Duration) time.Duration {
 		return (from + time.Duration(rng.Int64N(int64(to-from)))).Round(time.Millisecond)
 	}
-	var plan []fault
-	for at := between(time.Second, 2*time.Second); at < last; at += between(200*time.Millisecond, 1600*time.Millisecond) {
-		f := fault{At: at, Hold: between(100*time.Millisecond, 2*time.Second)}
-		switch dice := rng.IntN(100); {
-		case dice < 62:
-			role := counts[pickRole(rng.IntN(100))]
-			f.Role, f.Index, f.Kind = role.role, rng.IntN(role.count), faultKill
-			switch kind := rng.IntN(100); {
-			case kind < 25:
-				f.Kind, f.Hold = faultPause, between(ackWait+500*time.Millisecond, 3*ackWait)
-			case kind < 45:
-				f.Kind = faultTerm
+	fits := func(f harm) bool { return has(e.kinds, f.Kind) && (f.Role == "" || has(e.roles, f.Role)) }
+	longest := 1600 * time.Millisecond
+	if e.dense {
+		longest = 800 * time.Millisecond
+	}
+	var plan []harm
+	for at := between(time.Second, 2*time.Second); at < last; at += between(200*time.Millisecond, longest) {
+		f := draw(rng, nodes, between)
+		for range 10_000 {
+			if fits(f) {
+				break
 			}
-		case dice < 72:
-			f.Kind, f.Role, f.Hold = faultPostgres, "", between(100*time.Millisecond, 3*time.Second)
-		case dice < 90 || nodes == 1:
-			f.Role, f.Index, f.Kind = roleNATS, rng.IntN(nodes), faultKill
-			if rng.IntN(4) == 0 {
-				f.Kind, f.Hold = faultPause, between(time.Second, 4*time.Second)
-			}
-		default:
-			f.Kind, f.Role, f.Index = faultStepDown, "", rng.IntN(len(leaders))
+			f = draw(rng, nodes, between)
 		}
-		if has(e.kinds, f.Kind) && (f.Role == "" || has(e.roles, f.Role)) {
-			plan = append(plan, f)
-		}
+		f.At = at
+		plan = append(plan, f)
 	}
 	return plan
+}
+
+// draw chooses a harm, without its time.
+func draw(rng *rand.Rand, nodes int, between func(from, to time.Duration) time.Duration) harm {
+	f := harm{Hold: between(100*time.Millisecond, 2*time.Second)}
+	switch dice := rng.IntN(100); {
+	case dice < 62:
+		role := counts[pickRole(rng.IntN(100))]
+		f.Role, f.Index, f.Kind = role.role, rng.IntN(role.count), faultKill
+		switch kind := rng.IntN(100); {
+		case kind < 25:
+			f.Kind, f.Hold = faultPause, between(ackWait+500*time.Millisecond, 3*ackWait)
+		case kind < 45:
+			f.Kind = faultTerm
+		}
+	case dice < 72:
+		f.Kind, f.Role, f.Hold = faultPostgres, "", between(100*time.Millisecond, 3*time.Second)
+	case dice < 90 || nodes == 1:
+		f.Role, f.Index, f.Kind = roleNATS, rng.IntN(nodes), faultKill
+		if rng.IntN(4) == 0 {
+			f.Kind, f.Hold = faultPause, between(time.Second, 4*time.Second)
+		}
+	default:
+		f.Kind, f.Role, f.Index = faultStepDown, "", rng.IntN(len(leaders))
+	}
+	return f
 }
 
 // pickRole prefers agentworkers, where most can go wrong.

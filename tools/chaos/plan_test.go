@@ -1,23 +1,27 @@
 package main
 
 import (
+	"math/rand/v2"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/parleychat/parley/internal/fault"
 )
 
 func TestPlanFollowsItsSeed(t *testing.T) {
 	t.Parallel()
-	a, b := makePlan(7, time.Minute, 3, emphasis{}), makePlan(7, time.Minute, 3, emphasis{})
+	a, b := makePlan(7, time.Minute, 3, scene{}), makePlan(7, time.Minute, 3, scene{})
 	if diff := cmp.Diff(a, b); diff != "" {
 		t.Errorf("the same seed gave two plans:\n%s", diff)
 	}
-	if cmp.Equal(a, makePlan(8, time.Minute, 3, emphasis{})) {
+	if cmp.Equal(a, makePlan(8, time.Minute, 3, scene{})) {
 		t.Error("two seeds gave the same plan")
 	}
 	// A longer run begins like a shorter one.
-	if diff := cmp.Diff(a, makePlan(7, 10*time.Minute, 3, emphasis{})[:len(a)]); diff != "" {
+	if diff := cmp.Diff(a, makePlan(7, 10*time.Minute, 3, scene{})[:len(a)]); diff != "" {
 		t.Errorf("a longer run begins otherwise:\n%s", diff)
 	}
 }
@@ -27,7 +31,7 @@ func TestPlanHasEveryFault(t *testing.T) {
 	for _, nodes := range []int{1, 3} {
 		seen := map[string]int{}
 		last := time.Duration(0)
-		for _, f := range makePlan(1, time.Hour, nodes, emphasis{}) {
+		for _, f := range makePlan(1, time.Hour, nodes, scene{}) {
 			seen[f.Kind+" "+f.Role]++
 			if f.At < last || f.At > time.Hour {
 				t.Errorf("%v at %v follows one at %v", f, f.At, last)
@@ -58,13 +62,31 @@ func TestPlanHasEveryFault(t *testing.T) {
 
 func TestPlanKeepsToItsEmphasis(t *testing.T) {
 	t.Parallel()
-	plan := makePlan(1, time.Hour, 1, emphasis{kinds: []string{faultKill}, roles: []string{roleTool}})
+	plan := makePlan(1, time.Hour, 1, scene{emphasis: emphasis{kinds: []string{faultKill}, roles: []string{roleTool}}})
 	if len(plan) == 0 {
 		t.Fatal("no faults")
 	}
 	for _, f := range plan {
 		if f.Kind != faultKill || f.Role != roleTool {
 			t.Errorf("%v is not asked for", f)
+		}
+	}
+}
+
+func TestSceneOfEveryBug(t *testing.T) {
+	t.Parallel()
+	if len(makePlan(1, time.Hour, 1, scene{calm: true})) != 0 {
+		t.Error("a calm scene has faults")
+	}
+	for bug, s := range scenes() {
+		if !slices.Contains(fault.Bugs(), bug) {
+			t.Errorf("there is no bug %q", bug)
+		}
+		if s.point != "" && (!slices.Contains(fault.Points(), s.point) || len(s.faultsAt(s.role, rand.New(rand.NewPCG(1, 2)))) == 0) {
+			t.Errorf("nobody dies at %q for %s", s.point, bug)
+		}
+		if s.point == "" && !s.calm && len(makePlan(1, plantFor, 1, s)) < 3 {
+			t.Errorf("the scene of %s has hardly any faults", bug)
 		}
 	}
 }

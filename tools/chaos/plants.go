@@ -2,10 +2,170 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"maps"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/parleychat/parley/internal/fault"
 )
 
-// emphasisOf is what the nemesis prefers for a planted bug.
-func emphasisOf(string) emphasis { return emphasis{} }
+// A scene is what brings a planted bug to light: what the nemesis does, and
+// where processes of a role kill themselves, again and again.
+type scene struct {
+	emphasis
+	// calm leaves the nemesis out.
+	calm  bool
+	dense bool
+	role  string
+	point fault.Point
+	// passes bounds how often a process comes by the point before it dies there.
+	passes int
+}
 
-func runPlants(context.Context, options, io.Writer, io.Writer) int { return 2 }
+func dying(role string, at fault.Point, passes int) scene {
+	return scene{calm: true, role: role, point: at, passes: passes}
+}
+
+func preferring(kinds, roles []string) scene {
+	return scene{dense: true, emphasis: emphasis{kinds: kinds, roles: roles}}
+}
+
+// scenes are those of the bugs that the usual faults would find too rarely.
+func scenes() map[fault.Bug]scene {
+	agents, tools := []string{roleAgent}, []string{roleTool}
+	calm := scene{calm: true}
+	return map[fault.Bug]scene{
+		fault.AckBeforeCommit:     dying(roleAgent, fault.CommitBefore, 60),
+		fault.AckBeforeEmit:       dying(roleAgent, fault.WorkBefore, 8),
+		fault.NoExpectedSequence:  preferring([]string{faultPause, faultKill}, agents),
+		fault.OwnCommitBlind:      preferring([]string{faultKill}, []string{roleNATS}),
+		fault.TakeoverAnyDelivery: preferring([]string{faultPause}, agents),
+		fault.LostLeaseAcks:       preferring([]string{faultPause, faultKill}, agents),
+		fault.EmitFromDecision:    dying(roleAgent, fault.WorkBefore, 8),
+		fault.TakeoverNoTimer:     dying(roleAgent, fault.TimerBefore, 12),
+		fault.CancelEndsRun:       preferring([]string{faultPause, faultPostgres}, tools),
+		fault.DrainCompletes:      preferring([]string{faultTerm}, agents),
+		fault.StopDropsText:       calm,
+		fault.DeltaAttemptFixed:   calm,
+		fault.DeltaOffsetRunes:    calm,
+		fault.DedupeWithoutPerson: calm,
+		fault.NoRenewal:           calm,
+		fault.EffectOutside:       dying(roleTool, fault.ToolCommitBefore, 12),
+		fault.LedgerPerTry:        dying(roleTool, fault.AnswerBefore, 12),
+		fault.RevokeWithoutRow:    preferring([]string{faultPause, faultPostgres}, tools),
+		fault.AckBeforeAnswer:     dying(roleTool, fault.AnswerBefore, 12),
+		fault.CheckpointFirst:     dying(roleRecorder, fault.BatchCommitBefore, 6),
+		fault.CheckpointIgnored:   preferring([]string{faultKill}, []string{roleRecorder}),
+		fault.LiveWithoutRead:     calm,
+		fault.SnapshotIgnored:     calm,
+		fault.StoreBeforeRefusal:  calm,
+		fault.TellEveryone:        calm,
+	}
+}
+
+// faultsAt returns what a process of a role gets at each of its starts.
+func (s scene) faultsAt(role string, rng *rand.Rand) []string {
+	if s.point == "" || s.role != role {
+		return nil
+	}
+	return []string{"PARLEY_FAULT=" + string(s.point) + ":" + strconv.Itoa(2+rng.IntN(s.passes))}
+}
+
+const (
+	// plantFor is how long a bug has to show up in one run, of which it gets a few.
+	plantFor = 15 * time.Second
+	// plantRuns bounds the runs of one bug.
+	plantRuns = 3
+)
+
+// A catch says how a planted bug was found, if it was.
+type catch struct {
+	Bug    fault.Bug
+	Caught bool
+	// Check and What are of the first violation.
+	Check, What string
+	Seed        uint64
+	Runs        int
+	Took        time.Duration
+}
+
+// runPlants runs the faults without a bug, which must go well, and then with each bug in
+// turn until it is caught.
+func runPlants(ctx context.Context, o options, stdout, stderr io.Writer) int {
+	var list []catch
+	code := 0
+	o.last = plantFor
+	for _, bug := range append([]fault.Bug{""}, fault.Bugs()...) {
+		c, err := o.hunt(ctx, bug, stderr)
+		if err != nil {
+			fmt.Fprintf(stderr, "chaos: %s: %v\n", bug, err)
+			return 2
+		}
+		switch {
+		case bug == "" && c.Caught:
+			fmt.Fprintf(stdout, "WITHOUT a bug  %s: %s (seed %d)\n", c.Check, c.What, c.Seed)
+			code = 1
+		case bug == "":
+			fmt.Fprintf(stdout, "without a bug nothing is violated (%v)\n", c.Took.Round(time.Second))
+			continue
+		case c.Caught:
+			fmt.Fprintf(stdout, "%-22s caught by %s in run %d, %v: %s\n", bug, c.Check, c.Runs, c.Took.Round(time.Second), clip(c.What, 120))
+		default:
+			fmt.Fprintf(stdout, "%-22s NOT CAUGHT in %d runs, %v\n", bug, c.Runs, c.Took.Round(time.Second))
+			code = 1
+		}
+		list = append(list, c)
+	}
+	if o.json != "" {
+		if err := writeJSON(o.json, map[string]any{"Seed": o.seed, "Plants": list}); err != nil {
+			fmt.Fprintln(stderr, err)
+			return 2
+		}
+	}
+	return code
+}
+
+// hunt runs one bug until a check finds something.
+func (o options) hunt(ctx context.Context, bug fault.Bug, progress io.Writer) (catch, error) {
+	c := catch{Bug: bug}
+	begun := time.Now()
+	runs := plantRuns
+	if bug == "" {
+		runs = 1
+	}
+	for c.Runs < runs && !c.Caught {
+		p := o
+		p.plant, p.tagged, p.dir, p.seed = string(bug), true, "", o.seed+uint64(c.Runs)
+		r, err := once(ctx, p, progress)
+		if err != nil {
+			return c, err
+		}
+		c.Runs, c.Seed = c.Runs+1, p.seed
+		if bug != "" && !o.keep {
+			// Whoever wants to see what it did runs it alone.
+			if err := os.RemoveAll(r.Dir); err != nil {
+				return c, fmt.Errorf("remove the evidence of a planted bug: %w", err)
+			}
+		}
+		if len(r.Violations) > 0 {
+			c.Caught, c.Check, c.What = true, found(r.Violations), r.Violations[0].What
+		}
+	}
+	c.Took = time.Since(begun)
+	return c, nil
+}
+
+// found lists the checks that have violations.
+func found(list []violation) string {
+	by := map[string]bool{}
+	for _, v := range list {
+		by[v.Check] = true
+	}
+	return strings.Join(slices.Sorted(maps.Keys(by)), ", ")
+}

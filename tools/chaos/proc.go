@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -24,6 +25,8 @@ type proc struct {
 	args func() []string
 	env  []string
 	bin  string
+	// more, if not nil, adds to the environment of each start.
+	more func() []string
 	// piped processes live as long as their standard input.
 	piped bool
 	log   *os.File
@@ -36,7 +39,7 @@ type proc struct {
 	known    chan struct{} // closed when addr is
 	paused   bool
 	expected bool // its end was asked for
-	crashes  []string
+	crashes  []crash
 	starts   int
 }
 
@@ -57,6 +60,9 @@ func (p *proc) start() error {
 	}
 	cmd := exec.Command(p.bin, p.args()...)
 	cmd.Env = p.env
+	if p.more != nil {
+		cmd.Env = append(slices.Clip(p.env), p.more()...)
+	}
 	cmd.SysProcAttr = childAttr()
 	cmd.Stdout, cmd.Stderr = p, p
 	if p.piped {
@@ -91,7 +97,7 @@ func (p *proc) ended(cmd *exec.Cmd, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.cmd == cmd && !p.expected {
-		p.crashes = append(p.crashes, fmt.Sprintf("%s ended by itself: %v", p.name, err))
+		p.crashes = append(p.crashes, crash{time.Now(), fmt.Sprintf("%s ended by itself: %v", p.name, err)})
 	}
 }
 
@@ -222,11 +228,28 @@ func (p *proc) keep(ctx context.Context) {
 	}
 }
 
-// ended lists the ends that nobody asked for.
-func (p *proc) crashed() []string {
+// A crash is an end that nobody asked for.
+type crash struct {
+	at   time.Time
+	what string
+}
+
+func (p *proc) crashed() (list []string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return append([]string(nil), p.crashes...)
+	for _, c := range p.crashes {
+		list = append(list, c.what)
+	}
+	return list
+}
+
+func (p *proc) deaths() (list []span) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, c := range p.crashes {
+		list = append(list, span{faultKill, p.role, c.at, c.at})
+	}
+	return list
 }
 
 // panicked returns the first lines in the log that only a broken program writes.

@@ -61,7 +61,7 @@ func newReport(o options, dir string, e *evidence, n *nemesis) *report {
 	for at, list := range e.Log {
 		r.Commits += len(list)
 		for _, run := range tell(at, list).runs {
-			r.Takeovers, r.Handovers = r.Takeovers+run.takeovers, r.Handovers+run.handovers
+			r.Takeovers, r.Handovers = r.Takeovers+len(run.takeovers), r.Handovers+run.handovers
 			for _, end := range run.ends {
 				word := string(end.status)
 				if end.code != "" {
@@ -93,8 +93,8 @@ func tally(m map[string]int) string {
 	return strings.Join(parts, ", ")
 }
 
-// shown bounds the violations that are printed; the JSON has all.
-const shown = 40
+// shown bounds the violations of one check that are printed; the JSON has all.
+const shown = 12
 
 func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "\nseed        %d\nran         %v of chaos on %d NATS node(s), %v in all\n", r.Seed, r.For, r.Nodes, r.Took)
@@ -107,12 +107,16 @@ func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "and         %d commits, %d tool effects, %d takeovers (%d handed over), %d resumes, %d model requests, %d processes ended by themselves\n",
 		r.Commits, r.Effects, r.Takeovers, r.Handovers, r.Resumes, r.Asked, len(r.Crashes))
 	fmt.Fprintf(w, "violations  %d\n", len(r.Violations))
-	for i, v := range r.Violations {
-		if i == shown {
-			fmt.Fprintf(w, "  and %d more\n", len(r.Violations)-shown)
-			break
+	count := map[string]int{}
+	for _, v := range r.Violations {
+		if count[v.Check]++; count[v.Check] <= shown {
+			fmt.Fprintf(w, "  %v\n", v)
 		}
-		fmt.Fprintf(w, "  %v\n", v)
+	}
+	for _, check := range r.Checks {
+		if n := count[check]; n > shown {
+			fmt.Fprintf(w, "  %s: %d in all\n", check, n)
+		}
 	}
 	if r.Dir != "" {
 		fmt.Fprintf(w, "evidence    %s (logs/, histories/)\n", r.Dir)

@@ -40,12 +40,25 @@ type runStory struct {
 	// holder is the worker and the delivery that hold the open step, or held the
 	// last one, as they stand in the ids of commits.
 	holder    string
+	lease     events.Lease
+	begun     time.Time // of the open step's newest attempt
 	streaming bool
 	stopped   bool
 	steps     []stepStory
 	ends      []endStory
-	takeovers int // attempts after the first
-	handovers int // those of them that a stopping worker asked for
+	takeovers []takeover // attempts after the first
+	handovers int        // those of them that a stopping worker asked for
+	handed    bool       // the open attempt was handed over
+	deadline  time.Time
+}
+
+// A takeover is an attempt that replaced another.
+type takeover struct {
+	n        uint64
+	from, to time.Time // when the two began
+	// same: the holder itself tried again, because the model had broken off.
+	same     bool
+	handover bool
 }
 
 type stepStory struct {
@@ -138,10 +151,10 @@ func (s *story) event(e events.Event, l logged) {
 			s.note("I4", e.RunID, "run.started in commit %d, although the run is not queued or another is active", n)
 			return
 		}
-		r.started, s.active = true, r
+		r.started, r.deadline, s.active = true, e.Deadline, r
 	case events.StepStarted:
 		if r := s.open(e.RunID, n, "step.started"); r != nil {
-			s.stepStarted(r, e, n)
+			s.stepStarted(r, e, l)
 		}
 	case events.StepInterrupted:
 		if r := s.open(e.RunID, n, "step.interrupted"); r != nil {
@@ -149,6 +162,7 @@ func (s *story) event(e events.Event, l logged) {
 				s.note("I4", r.id, "step %d attempt %d is handed over in commit %d, but step %d attempt %d is open", e.Step, e.Attempt, n, r.step, r.attempt)
 			}
 			r.handovers++
+			r.handed = true
 		}
 	case events.StepCompleted:
 		if r := s.open(e.RunID, n, "step.completed"); r != nil {
@@ -174,16 +188,23 @@ func (s *story) event(e events.Event, l logged) {
 	}
 }
 
-func (s *story) stepStarted(r *runStory, e events.StepStarted, n uint64) {
+func (s *story) stepStarted(r *runStory, e events.StepStarted, l logged) {
+	n := l.Commit.N
 	next := !r.streaming && e.Step == r.step+1 && e.Attempt == 1
 	again := r.streaming && e.Step == r.step && e.Attempt == r.attempt+1
 	if !next && !again {
 		s.note("I4", r.id, "step %d attempt %d begins in commit %d after step %d attempt %d (open: %v)", e.Step, e.Attempt, n, r.step, r.attempt, r.streaming)
 	}
 	if again {
-		r.takeovers++
+		same := e.Lease == r.lease && strings.HasPrefix(r.holder, ":"+e.Worker+":")
+		if !same && (!e.Lease.Same(r.lease) || e.Lease.Delivery <= r.lease.Delivery) {
+			s.note("I1", r.id, "step %d is taken over in commit %d by delivery %d of %d, which is no newer one than its holder's, delivery %d of %d",
+				e.Step, n, e.Lease.Delivery, e.Lease.Sequence, r.lease.Delivery, r.lease.Sequence)
+		}
+		r.takeovers = append(r.takeovers, takeover{n, r.begun, l.Stored, same, r.handed})
 	}
-	r.step, r.attempt, r.streaming = e.Step, e.Attempt, true
+	r.step, r.attempt, r.streaming, r.handed = e.Step, e.Attempt, true, false
+	r.lease, r.begun = e.Lease, l.Stored
 	r.holder = fmt.Sprintf(":%s:%s-%d.%d:", e.Worker, e.Lease.Stream, e.Lease.Sequence, e.Lease.Delivery)
 }
 

@@ -17,6 +17,8 @@ type view struct {
 	// hole is when bytes began to be missing; zero if none are.
 	hole time.Time
 	last time.Time // of the newest delta
+	// since is when this reader began to see the open attempt; zero if it does not.
+	since time.Time
 	// subscribed is how often this connection has asked for the conversation.
 	subscribed int
 	record     viewRecord
@@ -58,7 +60,18 @@ func (v *view) commit(raw jsontext.Value, n uint64) (gap bool) {
 		return false
 	}
 	v.record.Hashes = append(v.record.Hashes, hashOf(raw))
+	v.since = time.Time{}
+	if time.Since(k.Time) < 300*time.Millisecond && v.subscribed > 0 {
+		v.live() // told as it happened; what is read again on a resume is older
+	}
 	return false
+}
+
+// live notes that from now on the reader sees what is written.
+func (v *view) live() {
+	if r := v.state.Active(); r != nil && r.Streaming {
+		v.since = time.Now()
+	}
 }
 
 func (v *view) disorder(format string, args ...any) {
@@ -69,9 +82,6 @@ func (v *view) disorder(format string, args ...any) {
 
 // keepDraft notes what was on the screen when its commit replaces it.
 func (v *view) keepDraft(k *events.Commit) {
-	if len(v.draft.Text) == 0 && v.hole.IsZero() {
-		return
-	}
 	for _, e := range k.Events {
 		run, step, attempt := events.RunID(""), 0, 0
 		switch e := e.(type) {
@@ -82,14 +92,21 @@ func (v *view) keepDraft(k *events.Commit) {
 		case events.RunFailed:
 			run = e.RunID
 		}
-		if run == "" || run != v.draft.RunID {
+		if run == "" {
 			continue
 		}
 		if r := v.state.Run(run); step == 0 && r != nil {
 			step, attempt = r.Step, r.Attempt
 		}
-		if step == v.draft.Step && attempt == v.draft.Attempt {
-			v.record.Drafts = append(v.record.Drafts, draftRecord{run, step, attempt, string(v.draft.Text), v.lacking()})
+		d := draftRecord{Run: run, Step: step, Attempt: attempt}
+		if !v.since.IsZero() {
+			d.Watched = time.Since(v.since)
+		}
+		if run == v.draft.RunID && step == v.draft.Step && attempt == v.draft.Attempt {
+			d.Text, d.HoleFor = string(v.draft.Text), v.lacking()
+		}
+		if d.Text != "" || d.HoleFor > 0 || d.Watched > 0 {
+			v.record.Drafts = append(v.record.Drafts, d)
 		}
 	}
 }

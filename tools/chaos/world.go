@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -26,6 +27,7 @@ import (
 
 	"github.com/parleychat/parley/auth"
 	"github.com/parleychat/parley/internal/embedded"
+	"github.com/parleychat/parley/internal/fault"
 )
 
 // Roles of the processes.
@@ -222,6 +224,7 @@ func (w *world) startRoles(ctx context.Context, o options) error {
 	if o.plant != "" {
 		extra = append(extra, "PARLEY_PLANT="+o.plant)
 	}
+	sc := scenes()[fault.Bug(o.plant)]
 	add := func(role string, count int, args ...string) error {
 		for i := range count {
 			name := fmt.Sprintf("%s-%d", role, i+1)
@@ -230,8 +233,14 @@ func (w *world) startRoles(ctx context.Context, o options) error {
 			if err != nil {
 				return err
 			}
+			rng := rand.New(rand.NewPCG(o.seed, mix(o.seed, name)))
+			p.more = func() []string { return sc.faultsAt(role, rng) }
 			p.args = func() []string {
 				list := append([]string{role}, args...)
+				if role == roleAgent {
+					// Some hand over what they do, some finish it.
+					list = append(list, "--grace", []string{"300ms", "2s", "6s"}[i%3])
+				}
 				if role == roleEdge {
 					addr := "127.0.0.1:0"
 					if known := port.Load(); known != nil {
@@ -260,7 +269,7 @@ func (w *world) startRoles(ctx context.Context, o options) error {
 		}
 		return nil
 	}
-	return errors.Join(add(roleEdge, 2, "--grace", "3s"), add(roleAgent, 3, "--grace", "5s"), add(roleTool, 2, "--grace", "5s"), add(roleRecorder, 2))
+	return errors.Join(add(roleEdge, 2, "--grace", "3s"), add(roleAgent, 3), add(roleTool, 2, "--grace", "5s"), add(roleRecorder, 2))
 }
 
 // of returns the processes of a role, in order.
