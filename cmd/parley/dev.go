@@ -76,6 +76,9 @@ func (c *devCmd) Run(ctx context.Context, e *env) (err error) {
 	} else if c.NoDemo && key == "" && c.OpenaiBaseURL == "" {
 		return usagef("no model is configured: set OPENAI_API_KEY, or --openai-base-url and --model")
 	}
+	if c.OpenaiBaseURL != "" && c.Model.Model == "" {
+		return usagef("set --model (OPENAI_MODEL) to the name of the model that answers at --openai-base-url")
+	}
 	m := &machine{e: e, cmd: c}
 	defer func() {
 		for _, v := range slices.Backward(m.undo) {
@@ -212,7 +215,10 @@ func (m *machine) startPostgres(ctx context.Context) (string, error) {
 
 func (m *machine) provision(ctx context.Context) (string, error) {
 	p := m.e.patience(0) // NATS and Postgres are there, or were named and should be
-	if err := provision(ctx, p, m.conn.Conn, m.ownerURL, eventlog.Layout{}); err != nil {
+	if err := p.provision(ctx, m.conn, eventlog.Layout{}); err != nil {
+		return "", err
+	}
+	if err := p.migrate(ctx, m.ownerURL, "--database-url"); err != nil {
 		return "", err
 	}
 	var err error
@@ -277,9 +283,11 @@ func (m *machine) serve(ctx context.Context, begun time.Time) error {
 	if err != nil {
 		return err
 	}
-	roles := []role{agent, tool, rec, front, verifier, roleFunc(m.conn.watch), roleFunc(m.watchServers)}
-	if demo != nil {
-		roles = append(roles, demo)
+	roles := []role{tool, rec, front, verifier, roleFunc(m.conn.watch), roleFunc(m.watchServers)}
+	if demo == nil {
+		roles = append(roles, agent)
+	} else {
+		roles = append(roles, outliving(agent, demo)...)
 	}
 	if err := m.announce(); err != nil {
 		return err
@@ -291,6 +299,27 @@ func (m *machine) serve(ctx context.Context, begun time.Time) error {
 	})
 	m.welcome(time.Since(begun))
 	return together(ctx, roles...)
+}
+
+// outliving makes server end after client: a model that went away first would
+// look like one that failed, and cost the answers in work an attempt.
+func outliving(client, server role) []role {
+	over := make(chan struct{})
+	return []role{
+		roleFunc(func(ctx context.Context) error {
+			defer close(over)
+			return client.Run(ctx)
+		}),
+		roleFunc(func(ctx context.Context) error {
+			ctx, cancel := context.WithCancel(context.WithoutCancel(ctx))
+			defer cancel()
+			go func() {
+				<-over
+				cancel()
+			}()
+			return server.Run(ctx)
+		}),
+	}
 }
 
 func (m *machine) edge() (*edge.Edge, *auth.Verifier, error) {

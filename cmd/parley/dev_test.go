@@ -194,3 +194,40 @@ func TestDevSurvivesAKill(t *testing.T) {
 		t.Errorf("the run ended with %s", last)
 	}
 }
+
+// Ctrl-C in the middle of an answer hands it over: the next start goes on with
+// it, and neither a failure nor an attempt is counted.
+func TestDevHandsOverAtCtrlC(t *testing.T) {
+	t.Parallel()
+	ctx, dir := testkit.Context(t), testkit.DataDir(t)
+	p := parley(t, nil, devArgs(dir, "--demo-rate", "20")...)
+	p.expect(ctx, "Ctrl-C stops it")
+	a, err := (&Client{DataDir: dir, User: "ana"}).caller(ctx, &env{lookup: os.LookupEnv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := a.request(ctx, http.MethodPost, "/api/ana/chat", map[string]string{"id": "m1", "message": "/long 200"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }() // its server is gone
+	if err := frames(res.Body, func(f frame) (bool, error) { return f.Type != "delta", nil }); err != nil {
+		t.Fatal(err)
+	}
+	if code, _ := p.stop(ctx); code != exitDone {
+		t.Fatalf("exit code %d", code)
+	}
+	if strings.Contains(p.output(), "model call failed") {
+		t.Error("the model was gone before the worker")
+	}
+	parley(t, nil, devArgs(dir)...).expect(ctx, "Ctrl-C stops it")
+	if a, err = (&Client{DataDir: dir, User: "ana"}).caller(ctx, &env{lookup: os.LookupEnv}); err != nil {
+		t.Fatal(err)
+	}
+	log := ask(ctx, t, a, "m1", "/long 200")
+	for event, want := range map[string]int{"step.started": 2, "step.interrupted": 1, "run.completed": 1, "run.failed": 0} {
+		if n := strings.Count(log, `"type":"`+event+`"`); n != want {
+			t.Errorf("%d × %s, want %d, in %s", n, event, want, log)
+		}
+	}
+}

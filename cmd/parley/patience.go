@@ -77,7 +77,12 @@ func (p patience) dial(ctx context.Context, role string, access embedded.NATSAcc
 // that is and refuses us.
 func natsAway(err error) bool {
 	var network net.Error
-	return errors.Is(err, nats.ErrNoServers) || errors.Is(err, nats.ErrTimeout) || errors.Is(err, io.EOF) || errors.As(err, &network)
+	for _, passing := range []error{nats.ErrNoServers, nats.ErrNoResponders, nats.ErrTimeout, io.EOF} {
+		if errors.Is(err, passing) {
+			return true
+		}
+	}
+	return errors.As(err, &network)
 }
 
 // openLog binds to the streams, which parley provision makes.
@@ -107,13 +112,15 @@ func (p patience) openStore(ctx context.Context, databaseURL string) (s *readmod
 	return s, nil
 }
 
-// migrate brings the tables up to this version.
-func (p patience) migrate(ctx context.Context, ownerURL string) error {
+// migrate brings the tables up to this version; flag is where ownerURL comes from.
+func (p patience) migrate(ctx context.Context, ownerURL, flag string) error {
+	ctx, cancel := context.WithTimeout(ctx, provisionTime+p.limit)
+	defer cancel()
 	err := p.wait(ctx, "Postgres", redact(ownerURL), readmodel.Away, func(ctx context.Context) error {
 		return migrations.Up(ctx, ownerURL, p.e.logger)
 	})
 	if err != nil {
-		return fmt.Errorf("cannot prepare Postgres at %s: %w; check --database-direct-url", redact(ownerURL), oneLine(err))
+		return fmt.Errorf("cannot prepare Postgres at %s: %w; check %s", redact(ownerURL), oneLine(err), flag)
 	}
 	return nil
 }

@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/nats-io/nats.go"
-
 	"github.com/parleychat/parley/eventlog"
 )
 
@@ -30,18 +28,24 @@ func (c *provisionCmd) Run(ctx context.Context, e *env) error {
 	}
 	defer nc.close()
 	layout := eventlog.Layout{Replicas: c.Replicas, AgentAckWait: c.AgentAckWait, ToolAckWait: c.ToolAckWait}
-	if err := provision(ctx, p, nc.Conn, c.DatabaseDirectURL, layout); err != nil {
+	if err := p.provision(ctx, nc, layout); err != nil {
+		return err
+	}
+	if err := p.migrate(ctx, c.DatabaseDirectURL, "--database-url and --database-direct-url"); err != nil {
 		return err
 	}
 	fmt.Fprintln(e.stdout, "streams, consumers and tables are ready")
 	return nil
 }
 
-func provision(ctx context.Context, p patience, nc *nats.Conn, databaseURL string, layout eventlog.Layout) error {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute+p.limit)
+// provisionTime bounds what provisioning does when the servers are there.
+const provisionTime = 2 * time.Minute
+
+// provision makes the streams, as soon as there is a JetStream to make them in.
+func (p patience) provision(ctx context.Context, c *connection, layout eventlog.Layout) error {
+	ctx, cancel := context.WithTimeout(ctx, provisionTime+p.limit)
 	defer cancel()
-	if err := eventlog.Provision(ctx, nc, layout); err != nil {
-		return err
-	}
-	return p.migrate(ctx, databaseURL)
+	return p.wait(ctx, "JetStream", redact(c.ConnectedUrl()), natsAway, func(ctx context.Context) error {
+		return eventlog.Provision(ctx, c.Conn, layout)
+	})
 }
