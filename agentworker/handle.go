@@ -206,12 +206,18 @@ func (h *handler) mine(ctx context.Context) (mine, whole bool, err error) {
 // another handler has acknowledged is not there, and that handler has the log's answer.
 const partialLooks = 5
 
-// handOver says in the log that the open model call of c was interrupted, not lost.
+// handOver says in the log that the open model call of c was interrupted, not
+// lost. If another delivery has taken the call over, there is nothing to give back.
 func (h *handler) handOver(ctx context.Context, c Claim) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), handOverTime)
 	defer cancel()
-	_, err := h.commit(ctx, func(s *events.Conversation, _ Input) Decision { return h.w.rules.Interrupted(s, c) })
-	if err != nil {
+	p, err := h.commit(ctx, func(s *events.Conversation, _ Input) Decision { return h.w.rules.Interrupted(s, c) })
+	switch {
+	case err == nil && len(p.Events) == 0:
+		h.mu.Lock()
+		h.lost = true
+		h.mu.Unlock()
+	case err != nil:
 		h.w.logger.Warn("step handed over as a failed attempt", "run_id", c.RunID, "step", c.Step, "attempt", c.Attempt, "err", err)
 	}
 }

@@ -145,6 +145,26 @@ func TestLostLeaseIsNoticed(t *testing.T) {
 	}
 }
 
+// A worker that is told to stop gives back what it holds, and leaves alone what
+// another delivery has taken over meanwhile: a nak would take that from it.
+func TestWhatIsLostIsNotGivenBack(t *testing.T) {
+	t.Parallel()
+	w := newWorker(t)
+	h, s, ctx := streaming(t, w)
+	w.handler(t, command("m1", lease(10, 2), events.Message{Text: "hi"})).must(t)
+	h.handOver(ctx, s.claim)
+	if run := h.entry.state.Active(); !h.lostLease() || run.Interruptions != 0 {
+		t.Errorf("taken over: lost %t, %d interruptions", h.lostLease(), run.Interruptions)
+	}
+
+	other := newWorker(t)
+	h, s, ctx = streaming(t, other)
+	h.handOver(ctx, s.claim)
+	if run := h.entry.state.Active(); h.lostLease() || run.Interruptions != 1 {
+		t.Errorf("its own: lost %t, %d interruptions", h.lostLease(), run.Interruptions)
+	}
+}
+
 // The cache counts what it holds, also what this worker wrote itself.
 func TestCacheIsBounded(t *testing.T) {
 	t.Parallel()
