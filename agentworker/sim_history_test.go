@@ -126,6 +126,20 @@ func (h *story) pairs(try func([]string) bool) bool {
 	return false
 }
 
+// A failure is told without what has nothing to do with it.
+func TestShortest(t *testing.T) {
+	t.Parallel()
+	wrong := readings[slices.IndexFunc(readings, func(p planted) bool { return p.name == "06" })]
+	_, h, err := wrong.find(t, 1)
+	if err == nil {
+		t.Fatal("nothing to shorten")
+	}
+	short := h.shortest(err)
+	if _, again := replay(h.setting, short.moves, nil); law(again) != law(err) || len(short.moves) > 12 || len(short.moves) >= len(h.moves) {
+		t.Errorf("%d moves of %d break %v, as %v was\n%s", len(short.moves), len(h.moves), again, err, strings.Join(short.moves, "\n"))
+	}
+}
+
 // histories is where golden cases are kept.
 const histories = "testdata/sim"
 

@@ -82,7 +82,7 @@ func (w *world) menu(list []move) []move {
 			add(moveFire, i, 0)
 			continue
 		case p.acked:
-		case !w.held(p):
+		case !w.held(p) || p.nacked:
 			if room {
 				add(moveDeliver, i, 0)
 			}

@@ -22,6 +22,7 @@ type reading struct {
 	answersWithoutRow bool // a refusal rolls back and is answered
 	naks              bool // an outage is waited out with naks
 	givesUpBlindly    bool // what a stale state does not know is given up
+	givesBackLost     bool // a worker that stops naks what it has lost, too
 	outOfTurn         bool // messages are taken as they are pulled
 }
 

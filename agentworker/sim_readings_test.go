@@ -3,6 +3,7 @@ package agentworker
 import (
 	"flag"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -162,6 +163,7 @@ var readings = []planted{
 		return d
 	}}},
 	{"21", "the ack comes before the emissions", "I1 T C", "calls", 1, reading{acksFirst: true}},
+	{"22", "a worker that stops gives back what it has lost", "L", "alone", 2, reading{givesBackLost: true}},
 	{"23", "an outage is waited out with naks", "I1", "queue", 1, reading{naks: true}},
 	{"27", "the clock runs while a person is asked", "T", "approval", 0, reading{decide: func(r *Rules, s *events.Conversation, in Input, d Decision) Decision {
 		cmd, ok := in.Command.(events.RunDeadline)
@@ -277,6 +279,22 @@ func TestReadings(t *testing.T) {
 				t.Errorf("%s: its history breaks %v, want %s", tt.text, err, tt.law())
 			}
 		})
+	}
+}
+
+// TestReadingsAreListed compares the list in docs/decide.md.
+func TestReadingsAreListed(t *testing.T) {
+	t.Parallel()
+	b, err := os.ReadFile("../docs/decide.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows []string
+	for _, p := range readings {
+		rows = append(rows, fmt.Sprintf("| %s | %s | %s | %s, %d |", p.name, p.text, p.law(), p.region, p.faults))
+	}
+	if list := strings.Join(rows, "\n"); !strings.Contains(string(b), list+"\n") {
+		t.Errorf("docs/decide.md should list\n%s", list)
 	}
 }
 

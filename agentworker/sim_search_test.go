@@ -34,18 +34,30 @@ func atFirst(calls string) []modelOutcome {
 // regions are the worlds of decide.md: one conversation, two messages, two calls
 // at once, a cancel, an approval; in each the deadlines may come at any time.
 var regions = []region{
-	{name: "alone", people: []letter{people[0].letter}, models: answers("words", "cut", "told to stop"), agents: 2},
-	{name: "queue", people: []letter{people[0].letter, people[1].letter}, models: answers("words", "cut", "told to stop"), agents: 2},
-	{name: "cancel", people: []letter{people[0].letter, people[1].letter, people[3].letter}, models: answers("words", "cut", "told to stop"), agents: 2},
-	{name: "calls", people: []letter{people[0].letter}, models: atFirst("calls add_task add_task"), agents: 2},
-	{name: "calls, cancel", people: []letter{people[0].letter, people[3].letter}, models: atFirst("calls add_task add_task"), agents: 2},
-	{name: "calls, queue", people: []letter{people[0].letter, people[1].letter}, models: atFirst("calls add_task"), agents: 2},
-	{name: "approval", people: []letter{people[0].letter}, models: atFirst("calls ask_first"), agents: 2},
-	{name: "approval, cancel", people: []letter{people[0].letter, people[3].letter}, models: atFirst("calls add_task ask_first"), agents: 2},
-	{name: "three handlers", people: []letter{people[0].letter, people[1].letter, people[3].letter}, models: answers("words"), agents: 3},
-	{name: "interrupt", people: []letter{people[0].letter, said("i1", events.Message{Text: "i1", Interrupt: true})}, models: atFirst("calls add_task"), agents: 2},
-	{name: "delete", people: []letter{people[0].letter, people[1].letter, said("d1", events.Delete{})}, models: answers("words"), agents: 2},
+	{name: "alone", people: some("m1"), models: answers("words", "cut", "told to stop"), agents: 2},
+	{name: "queue", people: some("m1", "m2"), models: answers("words", "cut", "told to stop"), agents: 2},
+	{name: "cancel", people: some("m1", "m2", "x1"), models: answers("words", "cut", "told to stop"), agents: 2},
+	{name: "calls", people: some("m1"), models: atFirst("calls add_task add_task"), agents: 2},
+	{name: "calls, cancel", people: some("m1", "x1"), models: atFirst("calls add_task add_task"), agents: 2},
+	{name: "calls, queue", people: some("m1", "m2"), models: atFirst("calls add_task"), agents: 2},
+	{name: "approval", people: some("m1"), models: atFirst("calls ask_first"), agents: 2},
+	{name: "approval, cancel", people: some("m1", "x1"), models: atFirst("calls add_task ask_first"), agents: 2},
+	{name: "approval, queue", people: some("m1", "m2"), models: atFirst("calls ask_first"), agents: 2},
+	{name: "three handlers", people: some("m1", "m2", "x1"), models: answers("words"), agents: 3},
+	{name: "interrupt", people: some("m1", "i1"), models: atFirst("calls add_task"), agents: 2},
+	{name: "delete", people: some("m1", "m2", "d1"), models: answers("words"), agents: 2},
 	{name: "by hand", people: panel()[:2], home: true, agents: 2},
+	{name: "all at once", people: some("m1", "m2", "x1"), models: atFirst("calls add_task add_task"), agents: 3},
+}
+
+// some are the people's acts of these names.
+func some(names ...string) (list []letter) {
+	for _, p := range people {
+		if slices.Contains(names, p.name) {
+			list = append(list, p.letter)
+		}
+	}
+	return list
 }
 
 // setting is the region with a number of faults.

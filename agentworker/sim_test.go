@@ -63,7 +63,7 @@ func TestSimulation(t *testing.T) {
 	t.Log(ended)
 	// A simulation that never gets somewhere finds nothing there.
 	for _, word := range []string{
-		"completed", "cancelled", "deadline", "attempts", "poison", "unknown_parent", "revoked", "late", "second deliveries", "stored twice", "calls by hand",
+		"completed", "cancelled", "deadline", "attempts", "poison", "unknown_parent", "revoked", "late", "second deliveries", "stored twice", "calls by hand", "hand-overs",
 	} {
 		if want := int(*simSeeds / 500); ended[word] < want {
 			t.Errorf("%s happened %d times, want %d", word, ended[word], want)
@@ -249,6 +249,11 @@ func (h *story) count(ended map[string]int) {
 		}
 	}
 	ended["calls by hand"] += len(h.end.head.conv.Calls)
+	for _, m := range h.moves {
+		if strings.HasSuffix(m, ": is told to stop") {
+			ended["hand-overs"]++
+		}
+	}
 }
 
 // law returns the promise that err says was broken.

@@ -33,6 +33,7 @@ type post struct {
 	scheduled bool // a timer that has not fired
 	acked     bool
 	ill       bool // its handlers died, again and again
+	nacked    bool // given back
 	turn      int  // its place among those that are taken as they were stored, from 1
 }
 
@@ -128,9 +129,9 @@ func (w *world) key(b []byte) []byte {
 	}
 	for _, p := range w.post {
 		if p.acked {
-			p.delivery, p.ill = 0, false
+			p.delivery, p.ill, p.nacked = 0, false, false
 		}
-		num(p.letter.id, p.turn<<16|p.delivery<<4|bit(p.scheduled)<<2|bit(p.acked)<<1|bit(p.ill))
+		num(p.letter.id, p.turn<<16|p.delivery<<4|bit(p.nacked)<<3|bit(p.scheduled)<<2|bit(p.acked)<<1|bit(p.ill))
 	}
 	for _, r := range w.ledger {
 		b = append(b, byte(r))
@@ -236,6 +237,10 @@ func (w *world) write(call events.CallID, r row) {
 
 // deliver hands p to somebody.
 func (w *world) deliver(p *post, again bool) {
+	if p.nacked && w.held(p) {
+		w.fail(broken("L", "%s is taken from a handler that is neither dead nor late", p.letter.name))
+	}
+	p.nacked = false
 	h := bearer{letter: p.letter}
 	if again {
 		for _, o := range w.hands {
@@ -277,6 +282,9 @@ func (w *world) read(i int, s *snapshot) {
 	case len(d.Events) > 0:
 		h.phase = stores
 	case d.Then == Drop:
+		if w.wrong.givesBackLost && h.model != 0 && w.models[h.model-1].drained {
+			w.at(h.letter).nacked = true
+		}
 		w.drop(i)
 	default:
 		h.seen = s
