@@ -63,9 +63,6 @@ func (w *Worker) handle(ctx context.Context, d *eventlog.Delivery, slotted bool)
 	switch err := h.run(ctx); {
 	case err == nil:
 	case h.lostLease():
-		if fault.Planted(fault.LostLeaseAcks) {
-			w.acked("ack", d.Ack())
-		}
 		// The message belongs to another delivery now: ack and nak would act on that.
 	case ctx.Err() != nil:
 		release()
@@ -121,6 +118,9 @@ func (h *handler) run(ctx context.Context) error {
 		}
 		if p.Then != CallModel {
 			if p.Then == Drop {
+				if fault.Planted(fault.LostLeaseAcks) && h.lostLease() {
+					h.w.acked("ack", h.d.Ack())
+				}
 				return nil
 			}
 			if fault.Planted(fault.AckBeforeEmit) {

@@ -9,7 +9,7 @@ const (
 	AckBeforeCommit     Bug = "ack_before_commit"     // I1: a message is acknowledged before its decision is stored; a crash between loses it
 	AckBeforeEmit       Bug = "ack_before_emit"       // I1: a message is acknowledged before what it makes due is out; a crash between leaves a call nobody carries out
 	NoExpectedSequence  Bug = "no_expected_sequence"  // I4: commits are published without the expected sequence; racing handlers both get n + 1
-	RebaseOnConflict    Bug = "rebase_on_conflict"    // I1, I4: after a conflict the old decision is stored at the new n; a message queued meanwhile is never started
+	RebaseOnConflict    Bug = "rebase_on_conflict"    // I1, I2, I4: after a conflict the old decision is stored at the new n; a message queued meanwhile is never started
 	OwnCommitBlind      Bug = "own_commit_blind"      // I3, I4: a commit found stored by an earlier try counts as the lease, though another took over since
 	TakeoverAnyDelivery Bug = "takeover_any_delivery" // I1: a delivery that is not newer takes the lease over; healthy answers lose their attempts
 	LostLeaseAcks       Bug = "lost_lease_acks"       // I1: a handler that lost its lease acknowledges the message; when its successor dies, nobody is left

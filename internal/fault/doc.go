@@ -5,9 +5,10 @@
 //
 // [At] marks a place between two acts that a crash may tear apart. With
 // PARLEY_FAULT=<point> the process kills itself there as kill -9 would, with
-// PARLEY_FAULT=<point>:<k> when it passes there for the k-th time; the file that
-// PARLEY_FAULT_LOG names gets a line first, so that a test knows that the place
-// was reached. [Planted] reports whether PARLEY_PLANT, a list with commas, names
+// PARLEY_FAULT=<point>:<k> when it passes there for the k-th time; with :stop
+// behind that it stops there as kill -STOP would, until somebody wakes it. The
+// file that PARLEY_FAULT_LOG names gets a line first, so that a test knows that
+// the place was reached. [Planted] reports whether PARLEY_PLANT, a list with commas, names
 // a bug: the code that asks does wrong then, in the way that a careful person
 // might, and the proofs must notice.
 //

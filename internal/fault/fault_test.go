@@ -34,20 +34,33 @@ func probe(t *testing.T, flags ...string) string {
 	return bin
 }
 
-// run runs a probe and returns its output and the signal that ended it.
+// run runs a probe, wakes it whenever it has stopped itself, and returns its
+// output and the signal that ended it.
 func run(t *testing.T, bin string, env ...string) (string, syscall.Signal) {
 	t.Helper()
+	var out bytes.Buffer
 	cmd := exec.Command(bin)
-	cmd.Env = env
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
+	cmd.Env, cmd.Stdout, cmd.Stderr = env, &out, &out
+	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	if status, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && status.Signaled() {
-		return string(out), status.Signal()
+	var status syscall.WaitStatus
+	for {
+		if _, err := syscall.Wait4(cmd.Process.Pid, &status, syscall.WUNTRACED, nil); err != nil {
+			t.Fatal(err)
+		}
+		if !status.Stopped() {
+			break
+		}
+		if err := cmd.Process.Signal(syscall.SIGCONT); err != nil {
+			t.Fatal(err)
+		}
 	}
-	return string(out), 0
+	_ = cmd.Wait() // reaped above; this waits for the output
+	if status.Signaled() {
+		return out.String(), status.Signal()
+	}
+	return out.String(), 0
 }
 
 func TestTaggedBuildDies(t *testing.T) {
@@ -61,6 +74,7 @@ func TestTaggedBuildDies(t *testing.T) {
 		{name: "nothing chosen", output: "alive false\n"},
 		{name: "at the first pass", fault: "commit.before", signal: syscall.SIGKILL, log: "commit.before 1 "},
 		{name: "at the third pass", fault: "commit.before:3", signal: syscall.SIGKILL, log: "commit.before 3 "},
+		{name: "stopped and woken", fault: "commit.before:2:stop", output: "alive false\n", log: "commit.before 2 "},
 		{name: "never comes by so often", fault: "commit.before:4", output: "alive false\n"},
 		{name: "another point", fault: "commit.after", output: "alive false\n"},
 		{name: "a bug", plant: "drain_completes,ack_before_commit", output: "alive true\n"},

@@ -1,8 +1,9 @@
-//go:build faults
+//go:build faults && unix
 
 package fault
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -10,24 +11,30 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
+	"time"
 )
 
 // passes counts how often this process came by the point that it is to die at.
 var passes atomic.Int64
 
-// chosen reads the environment once. What it cannot read is a mistake in a test,
-// which would otherwise pass without a fault.
-var chosen = sync.OnceValue(func() (c struct {
+// A choice is what the environment says.
+type choice struct {
 	point Point
 	pass  int64
+	pause bool
 	log   string
 	bugs  []Bug
-},
-) {
-	c.log, c.pass = os.Getenv("PARLEY_FAULT_LOG"), 1
+}
+
+// chosen reads the environment once. What it cannot read is a mistake in a test,
+// which would otherwise pass without a fault.
+var chosen = sync.OnceValue(func() choice {
+	c := choice{pass: 1, log: os.Getenv("PARLEY_FAULT_LOG")}
 	if s := os.Getenv("PARLEY_FAULT"); s != "" {
-		name, pass, numbered := strings.Cut(s, ":")
-		if c.point = Point(name); !slices.Contains(Points(), c.point) {
+		name, pass, numbered := strings.Cut(strings.TrimSuffix(s, pause), ":")
+		c.point, c.pause = Point(name), strings.HasSuffix(s, pause)
+		if !slices.Contains(Points(), c.point) {
 			panic(fmt.Sprintf("PARLEY_FAULT=%s: there is no fault point %q; see docs/faults.md", s, name))
 		}
 		if numbered {
@@ -48,35 +55,29 @@ var chosen = sync.OnceValue(func() (c struct {
 	return c
 })
 
-// At kills this process if p is the point that the environment names.
+// pause after a point asks for kill -STOP in the place of kill -9.
+const pause = ":stop"
+
+// At kills or stops this process if p is the point that the environment names.
 func At(p Point) {
 	c := chosen()
-	if c.point != p {
+	if c.point != p || passes.Add(1) != c.pass {
 		return
 	}
-	pass := passes.Add(1)
-	if pass < c.pass {
-		return
+	if err := c.strike(); err != nil {
+		panic(fmt.Sprintf("fault point %s: %v", p, err))
 	}
-	if pass == c.pass {
-		if err := die(p, pass, c.log); err != nil {
-			panic(fmt.Sprintf("fault point %s: %v", p, err))
-		}
-	}
-	select {} // dead, as far as this goroutine can tell
 }
 
-// die leaves a line in the log, on disk before the end.
-func die(p Point, pass int64, log string) error {
-	if log != "" {
-		f, err := os.OpenFile(log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+// strike leaves a line in the log, on disk before the end, and sends the signal.
+func (c choice) strike() error {
+	if c.log != "" {
+		f, err := os.OpenFile(c.log, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
 		if err != nil {
 			return err
 		}
-		if _, err := fmt.Fprintf(f, "%s %d %d\n", p, pass, os.Getpid()); err != nil {
-			return err
-		}
-		if err := f.Sync(); err != nil {
+		_, err = fmt.Fprintf(f, "%s %d %d\n", c.point, c.pass, os.Getpid())
+		if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
 			return err
 		}
 	}
@@ -84,7 +85,17 @@ func die(p Point, pass int64, log string) error {
 	if err != nil {
 		return err
 	}
-	return self.Kill()
+	if !c.pause {
+		if err := self.Kill(); err != nil {
+			return err
+		}
+		select {} // dead, as far as this goroutine can tell
+	}
+	if err := self.Signal(syscall.SIGSTOP); err != nil {
+		return err
+	}
+	<-time.After(100 * time.Millisecond) // the kernel stops one thread after the other
+	return nil
 }
 
 // Planted reports whether the environment names b.

@@ -21,6 +21,7 @@ func phases() []phase {
 		{name: "page", what: "production build of the page", needs: []string{"install"}, run: npm("build")},
 		{name: "vet", what: "go vet", after: []string{"page"}, run: goRun("vet", "./...")},
 		{name: "build", what: "the parley binary, with the page in it", after: []string{"page"}, run: runBuild},
+		{name: "build-faults", what: "the parley binary that can be killed at points and planted with bugs", after: []string{"page"}, run: runBuildFaults},
 		{name: "lint", what: "golangci-lint, built from tools.mod", after: []string{"page"}, timeout: 15 * time.Minute, run: runLint},
 		{name: "typecheck", what: "TypeScript", needs: []string{"install"}, run: npm("typecheck")},
 		{name: "eslint", what: "ESLint and Prettier", needs: []string{"install"}, run: npm("lint")},
@@ -28,6 +29,7 @@ func phases() []phase {
 		{name: "size", what: "the page's size budgets", needs: []string{"page"}, run: npm("size")},
 		{name: "compose", what: "compose.yaml and Dockerfile", needs: []string{"build"}, run: runCompose},
 		{name: "test", what: "Go tests with the race detector, on the local Postgres", needs: []string{"build"}, after: []string{"tools"}, alone: true, timeout: 20 * time.Minute, run: runTests},
+		{name: "faults", what: "roles killed and paused at every fault point, and every planted bug noticed", needs: []string{"build-faults"}, after: []string{"tools"}, alone: true, run: runFaults},
 		{name: "e2e", what: "browser tests against the built binary", needs: []string{"install", "page", "build"}, after: []string{"tools"}, alone: true, run: runBrowser},
 
 		{name: "chaos", what: "60 s of killed, paused and restarted processes, then the proof of I1 to I8", needs: []string{"build"}, alone: true, run: runChaos("--for", "60s")},
@@ -88,10 +90,23 @@ func runBuild(ctx context.Context, j *job) error {
 	return j.exec(ctx, command{args: []string{"go", "build", "-o", j.ws.bin, "./cmd/parley"}})
 }
 
+func runBuildFaults(ctx context.Context, j *job) error {
+	return j.exec(ctx, command{args: []string{"go", "build", "-tags", "faults", "-o", j.ws.faultsBin(), "./cmd/parley"}})
+}
+
+// runFaults runs the tests that need the binary with fault points. They start
+// processes of it and judge from outside.
+func runFaults(ctx context.Context, j *job) error {
+	return goTest(ctx, j, command{env: []string{"PARLEY_FAULTS_BIN=" + j.ws.faultsBin()}}, "-tags=faults", "./internal/faulttest")
+}
+
 func runLint(ctx context.Context, j *job) error {
 	j.at("the first build of the linter takes minutes")
 	return errors.Join(
 		j.exec(ctx, command{args: []string{"go", "tool", "-modfile=tools.mod", "golangci-lint", "run"}}),
+		j.exec(ctx, command{args: []string{
+			"go", "tool", "-modfile=tools.mod", "golangci-lint", "run", "--build-tags=faults", "./internal/fault/...", "./internal/faulttest/...",
+		}}),
 		j.exec(ctx, command{dir: "tools/compose", args: []string{"go", "tool", "-modfile=../../tools.mod", "golangci-lint", "run"}}),
 	)
 }

@@ -54,6 +54,9 @@ func openWorkspace(root string) (*workspace, error) {
 // close gives the lock back; the logs stay.
 func (ws *workspace) close() { _ = ws.lock.Close() }
 
+// faultsBin is the binary of the phase build-faults.
+func (ws *workspace) faultsBin() string { return ws.bin + "-faults" }
+
 // path joins the elements below the root of the tree.
 func (ws *workspace) path(elem ...string) string {
 	return filepath.Join(append([]string{ws.root}, elem...)...)
