@@ -40,41 +40,11 @@ func hashOf(salt, payload []byte) []byte {
 // Load folds the archived commits of each conversation, empty ones included, in
 // the order of refs.
 func (s *Store) Load(ctx context.Context, refs []events.Ref) ([]*Fold, error) {
-	var folds []*Fold
-	err := s.retry(ctx, func(ctx context.Context) error {
-		folds = make([]*Fold, len(refs))
-		users, conversations := make([]string, len(refs)), make([]string, len(refs))
-		for i, r := range refs {
-			folds[i] = NewFold(r)
-			users[i], conversations[i] = string(r.User()), string(r.Conversation())
-		}
-		// Subqueries behind OFFSET 0, here and below, are looked up by their whole
-		// key, whatever the planner believes about tables it has no statistics of.
-		rows, err := s.pool.Query(ctx, `SELECT k.i, x.n, x.payload FROM unnest($1::text[], $2::text[]) WITH ORDINALITY AS k(u, c, i)
-			CROSS JOIN LATERAL (
-				SELECT n, (SELECT payload FROM archive_payload p WHERE p.user_id = k.u AND p.conversation_id = k.c AND p.n = a.n) AS payload
-				FROM archive a WHERE a.user_id = k.u AND a.conversation_id = k.c ORDER BY n OFFSET 0
-			) x ORDER BY k.i, x.n`, users, conversations)
-		if err != nil {
-			return err
-		}
-		var i, n int64
-		var payload []byte
-		_, err = pgx.ForEachRow(rows, []any{&i, &n, &payload}, func() error {
-			if f := folds[i-1]; f.Broken == nil {
-				f.Broken = f.archived(count(n), payload)
-			}
-			return nil
-		})
-		return err
-	})
-	if err != nil {
-		return nil, fmt.Errorf("load: %w", err)
-	}
+	folds, err := s.Unsaved(ctx, refs)
 	for _, f := range folds {
 		f.saved()
 	}
-	return folds, nil
+	return folds, err
 }
 
 // archived applies a commit of the archive.

@@ -190,7 +190,7 @@ func queueArchive(q *pgx.Batch, list []Record) {
 		rand.Read(salt) // never fails
 		types := make([]string, len(r.Events))
 		for i, e := range r.Events {
-			types[i] = strings.ReplaceAll(storable(e.EventType()), unit, "")
+			types[i] = archivedType(e)
 		}
 		c.users = append(c.users, string(r.UserID))
 		c.conversations = append(c.conversations, string(r.ConversationID))
@@ -214,6 +214,11 @@ func queueArchive(q *pgx.Batch, list []Record) {
 	q.Queue(`INSERT INTO archive_payload (user_id, conversation_id, n, payload, salt)
 		SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bytea[], $5::bytea[])`,
 		c.users, c.conversations, c.ns, c.payloads, c.salts)
+}
+
+// archivedType is an event's type as the archive has it.
+func archivedType(e events.Event) string {
+	return strings.ReplaceAll(storable(e.EventType()), unit, "")
 }
 
 func queueRejected(q *pgx.Batch, at Position, list []Rejection) {

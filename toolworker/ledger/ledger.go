@@ -10,7 +10,6 @@ package ledger
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"time"
@@ -44,16 +43,6 @@ type Call struct {
 	Deadline time.Time
 }
 
-// hash identifies tool and arguments; the order of members and white space do not count.
-func (c *Call) hash() []byte {
-	args := c.Arguments.Clone()
-	if args.Canonicalize() != nil {
-		args = c.Arguments // no valid JSON: its bytes stand for themselves
-	}
-	sum := sha256.Sum256([]byte(c.Server + "\x00" + c.Name + "\x00" + string(args)))
-	return sum[:]
-}
-
 // An Answer is what became of a call.
 type Answer struct {
 	OK         bool
@@ -79,7 +68,7 @@ func Take(ctx context.Context, pool *pgxpool.Pool, c Call) (*Tx, *Answer, error)
 	if err != nil {
 		return nil, nil, fmt.Errorf("take call: %w", err)
 	}
-	won, err := insert(ctx, tx, c, "intent", c.hash(), nil)
+	won, err := insert(ctx, tx, c, "intent", events.CallHash(c.Server, c.Name, c.Arguments), nil)
 	if err != nil {
 		return nil, nil, fmt.Errorf("take call: %w", errors.Join(err, rollback(ctx, tx)))
 	}
@@ -214,7 +203,7 @@ func read(ctx context.Context, tx pgx.Tx, c Call, compare bool) (*Answer, error)
 	if err != nil {
 		return nil, err
 	}
-	if compare && hash != nil && string(hash) != string(c.hash()) {
+	if compare && hash != nil && string(hash) != string(events.CallHash(c.Server, c.Name, c.Arguments)) {
 		return nil, ErrArguments
 	}
 	if ok == nil {
