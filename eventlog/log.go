@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"strconv"
 	"time"
 
@@ -136,24 +137,29 @@ func (l *Log) Append(ctx context.Context, c *events.Commit, last uint64) (uint64
 // Read returns the commits of r that the stream holds from sequence from on
 // (0 or 1 = all), oldest first. An answer cut short is an error.
 func (l *Log) Read(ctx context.Context, r events.Ref, from uint64) ([]Stored, error) {
-	var list []Stored
+	list, _, err := l.read(ctx, r, from, math.MaxInt)
+	return list, err
+}
+
+// read is Read for at most limit commits; more says that others follow.
+func (l *Log) read(ctx context.Context, r events.Ref, from uint64, limit int) (list []Stored, more bool, err error) {
 	for from = max(from, 1); ; {
-		batch, more, err := l.readBatch(ctx, r.Log(), from)
+		batch, more, err := l.readBatch(ctx, r.Log(), from, min(limit-len(list), readBatchSize))
 		if err != nil {
-			return nil, fmt.Errorf("read log: %w", err)
+			return nil, false, fmt.Errorf("read log: %w", err)
 		}
 		for _, m := range batch {
 			c, err := events.DecodeCommit(m.Data)
 			if err != nil {
-				return nil, fmt.Errorf("read log at %d: %w", m.Sequence, err)
+				return nil, false, fmt.Errorf("read log at %d: %w", m.Sequence, err)
 			}
 			if len(list) > 0 && c.N != list[len(list)-1].N+1 {
-				return nil, fmt.Errorf("read log: %d follows %d: %w", c.N, list[len(list)-1].N, ErrGap)
+				return nil, false, fmt.Errorf("read log: %d follows %d: %w", c.N, list[len(list)-1].N, ErrGap)
 			}
 			list = append(list, Stored{Commit: c, Seq: m.Sequence, Raw: m.Data})
 		}
-		if !more || len(batch) == 0 {
-			return list, nil
+		if !more || len(batch) == 0 || len(list) >= limit {
+			return list, more, nil
 		}
 		from = batch[len(batch)-1].Sequence + 1
 	}

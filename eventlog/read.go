@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 
 	"github.com/go-json-experiment/json"
@@ -20,20 +21,21 @@ const readBatchSize = 512
 // request (direct get with a batch, ADR-31 of NATS): ten events out of a
 // million took 0.5 ms this way. Only the end-of-batch marker ends the answer; a
 // loss is a timeout, not a shorter list.
-func (l *Log) readBatch(ctx context.Context, subject string, from uint64) (list []jetstream.RawStreamMsg, more bool, err error) {
+func (l *Log) readBatch(ctx context.Context, subject string, from uint64, size int) (list []jetstream.RawStreamMsg, more bool, err error) {
 	request, err := json.Marshal(struct {
 		Seq   uint64 `json:"seq"`
 		Next  string `json:"next_by_subj"`
 		Batch int    `json:"batch"`
-	}{from, subject, readBatchSize})
+	}{from, subject, size})
 	if err != nil {
 		return nil, false, err
 	}
 	ctx, cancel := context.WithTimeout(ctx, readTimeout)
 	defer cancel()
-	// A channel of our own: the client's would have half a megabyte.
-	answers := make(chan *nats.Msg, readBatchSize+1)
-	sub, err := l.nc.ChanSubscribe(l.nc.NewRespInbox(), answers)
+	// A channel of our own: the client's would have half a megabyte. And an inbox
+	// apart from those of its requests, whose subscription would get a copy of all.
+	answers := make(chan *nats.Msg, size+1)
+	sub, err := l.nc.ChanSubscribe(l.nc.NewInbox(), answers)
 	if err != nil {
 		return nil, false, err
 	}
@@ -143,42 +145,144 @@ const historyTries = 5
 // History returns all commits of r with n > after: the stream's tail first,
 // then from the archive what the stream no longer holds. The archive is asked
 // only if something is missing, so a conversation that is still in the stream
-// needs no Postgres.
+// needs no Postgres. What is read is proportional to what is returned, not to
+// the conversation.
 func (l *Log) History(ctx context.Context, a Archive, r events.Ref, after uint64) ([]Stored, error) {
+	list, _, err := l.Page(ctx, a, r, after, math.MaxInt)
+	return list, err
+}
+
+// Page is History for at most limit commits; more says that others follow.
+func (l *Log) Page(ctx context.Context, a Archive, r events.Ref, after uint64, limit int) (list []Stored, more bool, err error) {
 	for range historyTries {
-		tail, err := l.Read(ctx, r, 0)
-		if err != nil {
-			return nil, err
+		list, more, err = l.page(ctx, a, r, after, limit)
+		if !errors.Is(err, errMoved) {
+			return list, more, err
 		}
-		if len(tail) == 0 {
-			return nil, nil
-		}
-		first := tail[0].N
-		if first <= after+1 {
-			for len(tail) > 0 && tail[0].N <= after {
-				tail = tail[1:]
-			}
-			return tail, nil
-		}
-		old, err := a.Commits(ctx, r, after, first)
-		if err != nil {
-			return nil, fmt.Errorf("archive: %w", err)
-		}
-		if uint64(len(old)) != first-after-1 {
-			continue
-		}
-		list := make([]Stored, 0, len(old)+len(tail))
-		for i, raw := range old {
-			c, err := events.DecodeCommit(raw)
-			if err != nil {
-				return nil, fmt.Errorf("archive: %w", err)
-			}
-			if c.N != after+uint64(i)+1 {
-				return nil, fmt.Errorf("archive: %d in the place of %d: %w", c.N, after+uint64(i)+1, ErrGap)
-			}
-			list = append(list, Stored{Commit: c, Raw: raw})
-		}
-		return append(list, tail...), nil
 	}
-	return nil, fmt.Errorf("history of %s after %d: %w", r.Conversation(), after, ErrGap)
+	return nil, false, fmt.Errorf("history of %s after %d: %w", r.Conversation(), after, ErrGap)
+}
+
+// errMoved reports that the stream or the archive moved between two reads.
+var errMoved = errors.New("moved between two reads")
+
+func (l *Log) page(ctx context.Context, a Archive, r events.Ref, after uint64, limit int) (list []Stored, more bool, err error) {
+	from, skip, err := l.place(ctx, r, after)
+	if err != nil {
+		return nil, false, err
+	}
+	if limit <= math.MaxInt-skip {
+		skip += limit
+	} else {
+		skip = math.MaxInt
+	}
+	tail, more, err := l.read(ctx, r, from, skip)
+	if err != nil || len(tail) == 0 {
+		return nil, false, err
+	}
+	first := tail[0].N
+	for len(tail) > 0 && tail[0].N <= after {
+		tail = tail[1:]
+	}
+	if first <= after+1 {
+		if len(tail) > limit {
+			return tail[:limit], true, nil
+		}
+		return tail, more, nil
+	}
+	before := first
+	if missing := first - after - 1; missing > uint64(limit) {
+		before = after + uint64(limit) + 1
+	}
+	old, err := a.Commits(ctx, r, after, before)
+	if err != nil {
+		return nil, false, fmt.Errorf("archive: %w", err)
+	}
+	if uint64(len(old)) != before-after-1 {
+		return nil, false, errMoved // the recorder moved them, or they are lost
+	}
+	list = make([]Stored, 0, min(len(old)+len(tail), limit))
+	for i, raw := range old {
+		c, err := events.DecodeCommit(raw)
+		if err != nil {
+			return nil, false, fmt.Errorf("archive: commit %d: %w", after+uint64(i)+1, err)
+		}
+		if c.N != after+uint64(i)+1 {
+			return nil, false, fmt.Errorf("archive: %d in the place of %d: %w", c.N, after+uint64(i)+1, ErrGap)
+		}
+		list = append(list, Stored{Commit: c, Raw: raw})
+	}
+	room := limit - len(list)
+	more = more || before < first || len(tail) > room
+	return append(list, tail[:min(room, len(tail))]...), more, nil
+}
+
+// placeSlack is how many commits may be read and thrown away: finding the exact
+// place would cost more.
+const placeSlack = 32
+
+// place returns a sequence from which the stream has the commits of r after n =
+// after, if it holds them at all, and how many others come before. JetStream
+// cannot look a commit up by its n; but n rises with the sequence, so a few
+// single reads, first backwards from the end in growing steps and then by
+// halves, find it.
+func (l *Log) place(ctx context.Context, r events.Ref, after uint64) (from uint64, skip int, err error) {
+	if after <= placeSlack {
+		return 1, int(after), nil
+	}
+	last, ok, err := l.Last(ctx, r)
+	switch {
+	case err != nil:
+		return 0, 0, err
+	case !ok, last.N <= after:
+		return last.Seq + 1, 0, nil // there is nothing; what comes now may be read
+	}
+	want := after + 1
+	high, low := last, Stored{}
+	for step := 4 * (last.N - after); high.N > want; step *= 4 {
+		at := uint64(1)
+		if high.Seq > step {
+			at = high.Seq - step
+		}
+		s, err := l.firstFrom(ctx, r, at)
+		if err != nil {
+			return 0, 0, err
+		}
+		if s.N <= want {
+			low = s
+			break
+		}
+		if high = s; at == 1 {
+			return 1, 0, nil // the stream begins after it
+		}
+	}
+	if low.Commit == nil {
+		low = high // the very commit
+	}
+	for end := high.Seq; want-low.N > placeSlack && end > low.Seq+1; {
+		middle := low.Seq + (end-low.Seq)/2
+		s, err := l.firstFrom(ctx, r, middle)
+		if err != nil {
+			return 0, 0, err
+		}
+		if s.N <= want {
+			low = s
+		} else {
+			end = middle
+		}
+	}
+	return low.Seq, int(want - low.N), nil
+}
+
+// firstFrom returns the first commit of r at or after a sequence. The caller
+// knows that there is one.
+func (l *Log) firstFrom(ctx context.Context, r events.Ref, seq uint64) (Stored, error) {
+	list, _, err := l.read(ctx, r, seq, 1)
+	if err == nil && len(list) == 0 {
+		err = errMoved // a replica that is behind
+	}
+	if err != nil {
+		return Stored{}, err
+	}
+	return list[0], nil
 }

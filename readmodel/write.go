@@ -23,14 +23,14 @@ var ErrUnprojectable = errors.New("no rows for a conversation")
 
 // A Position is how far a stream is recorded.
 type Position struct {
-	Stream string
+	Stream string `json:"stream"`
 	// Incarnation is when the stream was made: another time is another stream.
-	Incarnation time.Time
-	Seq         uint64
+	Incarnation time.Time `json:"incarnation"`
+	Seq         uint64    `json:"seq"`
 	// CommitID is that of the message at Seq, "" if it had none.
-	CommitID string
+	CommitID string `json:"commit_id"`
 	// Trimmed is the place up to which the stream was looked at for trimming.
-	Trimmed uint64
+	Trimmed uint64 `json:"trimmed"`
 }
 
 // Checkpoint returns the position of a stream; one that was never recorded gets

@@ -54,6 +54,9 @@ type commands struct {
 	Token       tokenCmd       `cmd:"" help:"Print a token of the dev issuer."`
 	Chat        chatCmd        `cmd:"" help:"Chat in the terminal."`
 	Tail        tailCmd        `cmd:"" help:"Print events as they happen."`
+	Replay      replayCmd      `cmd:"" help:"Print a conversation's history, commit by commit."`
+	Verify      verifyCmd      `cmd:"" help:"Check every row of the database against the archive; exit code 1 if one differs."`
+	Rebuild     rebuildCmd     `cmd:"" help:"Write the read models again from the archive, while serving."`
 	Bench       benchCmd       `cmd:"" help:"Measure a Parley of its own, or one that runs."`
 	BenchFloor  benchFloorCmd  `cmd:"" hidden:"" help:"The bare proxy that the bench compares with."`
 	Nats        natsCmd        `cmd:"" hidden:"" help:"The embedded message server alone, for the bench."`

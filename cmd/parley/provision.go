@@ -18,7 +18,7 @@ type provisionCmd struct {
 // Run creates what is missing and fails on what differs.
 func (c *provisionCmd) Run(ctx context.Context, e *env) error {
 	p := e.patience(c.Wait)
-	ep, err := c.resolve(ctx, p)
+	ep, err := c.resolve(ctx, p, true)
 	if err != nil {
 		return err
 	}

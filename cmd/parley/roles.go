@@ -67,7 +67,7 @@ func (j *Join) connect(ctx context.Context, e *env, name string) (_ *base, err e
 		}
 	}()
 	p := e.patience(j.Wait)
-	if b.ep, err = j.resolve(ctx, p); err != nil {
+	if b.ep, err = j.resolve(ctx, p, true); err != nil {
 		return nil, err
 	}
 	if b.nats, err = p.dial(ctx, name, b.ep.NATS); err != nil {

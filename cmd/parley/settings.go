@@ -57,15 +57,16 @@ type Model struct {
 type Join struct {
 	NatsURL           string        `name:"nats-url" help:"URL of NATS with JetStream; user and password may stand in it." group:"Servers"`
 	DatabaseURL       string        `help:"URL of Postgres 15 to 18, pooled or direct; dev starts a private one without it." group:"Servers"`
-	DatabaseDirectURL string        `help:"URL of Postgres that passes no pooler, for migrations; default: --database-url." group:"Servers"`
+	DatabaseDirectURL string        `help:"URL of Postgres that passes no pooler, for migrations, verify and rebuild; default: --database-url." group:"Servers"`
 	Join              string        `help:"Data directory of a running parley dev on this machine to take all of this from." type:"path" group:"Servers"`
 	Wait              time.Duration `help:"How long to wait at start for NATS, Postgres, parley provision or a parley dev that is not there yet." default:"30s" group:"Servers"`
 }
 
-// resolve fills in what --join provides and returns the endpoint's other settings.
-func (j *Join) resolve(ctx context.Context, p patience) (embedded.Endpoint, error) {
+// resolve fills in what --join provides and returns the endpoint's other
+// settings. Without NATS to be needed, the endpoint may have none.
+func (j *Join) resolve(ctx context.Context, p patience, needNATS bool) (embedded.Endpoint, error) {
 	if j.Join == "" {
-		if j.NatsURL == "" {
+		if needNATS && j.NatsURL == "" {
 			return embedded.Endpoint{}, usagef("set --nats-url (PARLEY_NATS_URL), or --join with the data directory of a running parley dev")
 		}
 		if j.DatabaseURL == "" {
