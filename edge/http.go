@@ -66,6 +66,7 @@ func (e *Edge) routes() *chi.Mux {
 	m.Post("/api/{user}/conversations/{conversation}/restore", e.with((*call).restoreConversation))
 	get("/api/{user}/conversations/{conversation}/messages", e.with((*call).messages))
 	m.Get("/api/{user}/conversations/{conversation}/events", e.with((*call).events))
+	get("/api/{user}/conversations/{conversation}/export", e.with((*call).export))
 	get("/api/{user}/runs/{run}", e.with((*call).run))
 	m.Post("/api/{user}/runs/{run}/cancel", e.with((*call).cancelRun))
 	get("/api/{user}/tasks", e.with((*call).tasks))
@@ -146,7 +147,7 @@ func (e *Edge) admit(w http.ResponseWriter, r *http.Request, m *chi.Mux) bool {
 		if origin != "" {
 			h := w.Header()
 			h.Set("Access-Control-Allow-Origin", origin)
-			h.Set("Access-Control-Expose-Headers", "Location, Retry-After, X-Request-Id")
+			h.Set("Access-Control-Expose-Headers", "Content-Disposition, Location, Retry-After, X-Request-Id")
 			h.Set("Cross-Origin-Resource-Policy", "cross-origin")
 		}
 		if !ok {

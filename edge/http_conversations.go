@@ -11,6 +11,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
+	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
 	"github.com/parleychat/parley/readmodel"
 )
@@ -369,22 +370,36 @@ func (c *call) events() error {
 	if err != nil {
 		return err
 	}
-	list, err := c.e.hub.tail(c.r.Context(), r, after)
-	switch {
-	case errors.Is(err, errAhead):
-		list = nil
-	case errors.As(err, new(*apiError)):
+	list, more, err := c.commits(r, after, limit)
+	if err != nil {
 		return err
-	case err != nil:
-		return unavailable("The event log", err)
 	}
-	page := EventsPage{Data: []jsontext.Value{}, After: after}
-	for _, s := range list[:min(limit, len(list))] {
-		page.Data = append(page.Data, jsontext.Value(s.Raw))
-		page.After = s.N
+	page := EventsPage{Data: []jsontext.Value{}, HasMore: more, After: after}
+	for i, size := 0, 0; i < len(list); i++ {
+		if size += len(list[i].Raw); size > pageBytes && i > 0 {
+			page.HasMore = true
+			break
+		}
+		page.Data = append(page.Data, jsontext.Value(list[i].Raw))
+		page.After = list[i].N
 	}
-	page.HasMore = len(list) > limit
 	return c.json(http.StatusOK, page)
+}
+
+// pageBytes bounds the commits of one page; a larger one is a page of its own.
+const pageBytes = 4 << 20
+
+// commits reads commits after n; a reader who is ahead gets none.
+func (c *call) commits(r events.Ref, after uint64, limit int) ([]eventlog.Stored, bool, error) {
+	list, more, err := c.e.hub.commits(c.r.Context(), r, after, limit)
+	switch {
+	case err == nil, errors.Is(err, errAhead):
+		return list, more, nil
+	case errors.As(err, new(*apiError)):
+		return nil, false, err
+	default:
+		return nil, false, unavailable("The event log", err)
+	}
 }
 
 // tail streams commits and deltas after the client's last id.

@@ -35,6 +35,8 @@ type operation struct {
 	answers map[int]reflect.Type
 	// stream: the call also answers as server-sent events.
 	stream bool
+	// media are what the call answers with 200, if that is no JSON.
+	media []string
 	// errors are the statuses of refusals beside those that every call has.
 	errors []int
 }
@@ -81,6 +83,11 @@ func operations() []operation {
 			method: "GET", path: "/api/{user}/conversations/{conversation}/events", id: "events", summary: "Commits after n, as a page or as a stream that goes on.",
 			query: []parameter{{"after", "The n of the last commit that the client has.", "integer"}, limit}, header: []parameter{lastID}, stream: true,
 			answers: map[int]reflect.Type{200: typeOf[EventsPage]()}, errors: []int{404, 406, 409},
+		},
+		{
+			method: "GET", path: "/api/{user}/conversations/{conversation}/export", id: "export", summary: "All of a conversation as a file: its commits, one a line, or a text to read.",
+			query:   []parameter{{"format", "jsonl (default) or markdown.", ""}, {"at", "As it was after this n.", "integer"}},
+			answers: map[int]reflect.Type{200: nil}, media: []string{mediaJSONLines, mediaMarkdown}, errors: []int{404},
 		},
 		{method: "GET", path: "/api/{user}/runs/{run}", id: "run", summary: "How a run stands.", query: []parameter{conversation}, answers: map[int]reflect.Type{200: typeOf[RunState]()}, errors: []int{404}},
 		{method: "POST", path: "/api/{user}/runs/{run}/cancel", id: "cancelRun", summary: "Stop a run; the answer says what it did.", query: []parameter{conversation}, answers: run, errors: []int{404}},
@@ -223,6 +230,11 @@ func (o operation) describe(ref func(reflect.Type) (map[string]any, error)) (map
 		}
 		if o.stream && status == http.StatusOK {
 			content["text/event-stream"] = map[string]any{"schema": map[string]any{"type": "string"}}
+		}
+		if status == http.StatusOK {
+			for _, m := range o.media {
+				content[m] = map[string]any{"schema": map[string]any{"type": "string"}}
+			}
 		}
 		if len(content) > 0 {
 			a["content"] = content

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"math"
 	"math/rand/v2"
 	"strconv"
 	"time"
@@ -173,39 +174,45 @@ func (w *watch) goLive() bool {
 	return true
 }
 
-// tail reads the commits after n. Most readers are up to date or one behind,
-// and the newest commit alone tells.
+// tail reads the commits after n.
 func (h *hub) tail(ctx context.Context, r events.Ref, after uint64) ([]eventlog.Stored, error) {
+	list, _, err := h.commits(ctx, r, after, math.MaxInt)
+	return list, err
+}
+
+// commits reads up to limit commits after n, and whether there are more. Most
+// readers are up to date or one behind, and the newest commit alone tells.
+func (h *hub) commits(ctx context.Context, r events.Ref, after uint64, limit int) (list []eventlog.Stored, more bool, err error) {
 	if err := h.reading(ctx); err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	defer h.read()
 	last, ok, err := h.log.Last(ctx, r)
 	switch {
 	case err != nil:
-		return nil, err
+		return nil, false, err
 	case !ok:
 		if r.Conversation() != events.Home {
 			known, err := h.log.Known(ctx, r)
 			if err != nil {
-				return nil, err
+				return nil, false, err
 			}
 			if !known {
-				return nil, notFound("conversation")
+				return nil, false, notFound("conversation")
 			}
 		}
 		if after > 0 {
-			return nil, errAhead
+			return nil, false, errAhead
 		}
-		return nil, nil
+		return nil, false, nil
 	case last.N < after:
-		return nil, errAhead
+		return nil, false, errAhead
 	case last.N == after:
-		return nil, nil
+		return nil, false, nil
 	case last.N == after+1:
-		return []eventlog.Stored{last}, nil
+		return []eventlog.Stored{last}, false, nil
 	}
-	return h.log.History(ctx, h.queries, r, after)
+	return h.log.Page(ctx, h.queries, r, after, limit)
 }
 
 // reading waits for the right to read from the log, which read gives back.

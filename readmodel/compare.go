@@ -42,10 +42,9 @@ func (f *Fold) Compare(rows *Rows) ([]Mismatch, error) {
 	}
 	var list []Mismatch
 	var e encoder
-	switch {
-	case rows.conversation == nil:
+	if rows.conversation == nil {
 		list = append(list, Mismatch{Table: "conversation", Kind: Missing})
-	default:
+	} else {
 		if n := int8of(rows.conversation[0]); n != bigint(f.N) {
 			return []Mismatch{{Table: "conversation", Kind: Altered, Columns: fmt.Sprintf("n is %d, but the archive ends at %d", n, f.N)}}, nil
 		}

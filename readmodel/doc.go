@@ -7,6 +7,10 @@
 // commits, and [Store.Write] stores archive, rows and checkpoint of a [Batch]
 // in one transaction.
 //
+// [Store.Snapshot] gives one state of everything to somebody who checks it, with
+// [Fold.Compare] to tell what should stand in the rows; [Store.Rebuild] writes
+// rows again.
+//
 // # Invariants
 //
 // Every query is bound to one person by its first parameter and by a

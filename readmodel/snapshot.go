@@ -39,7 +39,7 @@ func (s *Store) Snapshot(ctx context.Context) (_ *Snapshot, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("snapshot: %w", err)
-			x.Close()
+			x.Close(ctx)
 		}
 	}()
 	if x.lead, x.tx, err = x.begin(ctx); err != nil {
@@ -84,22 +84,22 @@ func (x *Snapshot) begin(ctx context.Context) (*pgx.Conn, pgx.Tx, error) {
 		_, err = tx.Exec(ctx, snapshotTx)
 	}
 	if err != nil {
-		return nil, nil, errors.Join(err, hangUp(conn))
+		return nil, nil, errors.Join(err, hangUp(ctx, conn))
 	}
 	return conn, tx, nil
 }
 
 // hangUp closes a connection, and with it whatever it was about to send.
-func hangUp(c *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+func hangUp(ctx context.Context, c *pgx.Conn) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 	defer cancel()
 	return c.Close(ctx)
 }
 
 // Close gives the snapshot up.
-func (x *Snapshot) Close() {
+func (x *Snapshot) Close(ctx context.Context) {
 	if x.lead != nil {
-		_ = hangUp(x.lead) // nothing was written
+		_ = hangUp(ctx, x.lead) // nothing was written
 	}
 }
 
@@ -231,7 +231,7 @@ func (x *Snapshot) source(ctx context.Context, sql string) (*source, error) {
 		err = s.next()
 	}
 	if err != nil {
-		return nil, errors.Join(err, hangUp(conn))
+		return nil, errors.Join(err, hangUp(ctx, conn))
 	}
 	return s, nil
 }
@@ -272,14 +272,21 @@ func (x *Snapshot) Walk(ctx context.Context, part func(*Part) error, person func
 		to  **source
 		sql string
 	}{
-		{&w.archive, selectArchive}, {&w.payload, selectPayload}, {&w.heads, selectHeads}, {&w.runs, selectRuns}, {&w.words, selectWords},
-		{&w.calls, selectCalls}, {&w.owners, selectOwners}, {&w.tasks, selectAllTasks}, {&w.history, selectHistory},
+		{&w.archive, selectArchive},
+		{&w.payload, selectPayload},
+		{&w.heads, selectHeads},
+		{&w.runs, selectRuns},
+		{&w.words, selectWords},
+		{&w.calls, selectCalls},
+		{&w.owners, selectOwners},
+		{&w.tasks, selectAllTasks},
+		{&w.history, selectHistory},
 	} {
 		src, err := x.source(ctx, s.sql)
 		if err != nil {
 			return fmt.Errorf("walk: %w", err)
 		}
-		defer func() { _ = hangUp(src.conn) }() // nothing was written
+		defer func() { _ = hangUp(ctx, src.conn) }() // nothing was written
 		*s.to = src
 		w.all = append(w.all, src)
 	}

@@ -16,6 +16,14 @@
 // kept beside it with a reason and raises an alarm, which [Recorder.Ready] and
 // the metrics show until somebody has looked at it; the recorder goes on.
 //
+// # Audit
+//
+// [Verify] folds the whole archive again and names every row of the database
+// that is not what the archive says. [Rebuild] writes the read models again from
+// the archive while everything goes on. Neither calls a model or a tool.
+//
+// # Trimming
+//
 // The log is trimmed of what is safely archived and older than [Options.Keep],
 // never of a conversation's last commit: its sequence is the fence against
 // writers that were left behind.

@@ -122,7 +122,7 @@ func Verify(ctx context.Context, o VerifyOptions) (*Report, error) {
 	if err != nil {
 		return nil, fmt.Errorf("verify: %w", err)
 	}
-	defer snapshot.Close()
+	defer snapshot.Close(ctx)
 	v := &verifier{persons: map[string]*ledgerOf{}, report: Report{Positions: snapshot.Positions, Rejected: snapshot.Rejected}}
 	g, gctx := errgroup.WithContext(ctx)
 	lanes := make([]chan *readmodel.Part, o.Workers)

@@ -71,24 +71,24 @@ func (c *conversation) stop(why string) {
 
 // differ records a difference of a commit and ends folding. Neighbours that
 // differ alike are one.
-func (c *conversation) differ(table string, n int64, kind, detail string) {
+func (c *conversation) differ(n int64, kind, detail string) {
 	c.stop(behindBroken)
-	c.note(table, n, kind, detail)
+	c.note(n, kind, detail)
 }
 
-func (c *conversation) note(table string, n int64, kind, detail string) {
+func (c *conversation) note(n int64, kind, detail string) {
 	if i := len(c.differences) - 1; i >= 0 {
 		last := &c.differences[i]
-		if last.Table == table && last.Kind == kind && last.Detail == detail && max(last.N, last.To) == n-1 {
+		if last.Kind == kind && last.Detail == detail && max(last.N, last.To) == n-1 {
 			last.To = n
 			return
 		}
 	}
-	c.differences = append(c.differences, Finding{Table: table, UserID: c.user, ConversationID: c.id, N: n, Kind: kind, Detail: detail})
+	c.differences = append(c.differences, Finding{Table: "archive", UserID: c.user, ConversationID: c.id, N: n, Kind: kind, Detail: detail})
 }
 
-func (c *conversation) skip(table string, n int64, key, detail string) {
-	c.unverifiable = append(c.unverifiable, Finding{Table: table, UserID: c.user, ConversationID: c.id, N: n, Key: key, Detail: detail})
+func (c *conversation) skip(table string, n int64, detail string) {
+	c.unverifiable = append(c.unverifiable, Finding{Table: table, UserID: c.user, ConversationID: c.id, N: n, Detail: detail})
 }
 
 // read checks a part, and with the last one the rows that were made of all.
@@ -110,21 +110,21 @@ func (c *conversation) read(p *readmodel.Part) error {
 func (c *conversation) commit(a *readmodel.Archived) {
 	c.commits++
 	if a.N != c.n+1 {
-		c.differ("archive", c.n+1, readmodel.Missing, "")
+		c.differ(c.n+1, readmodel.Missing, "")
 		c.differences[len(c.differences)-1].To = a.N - 1
 	}
 	c.n = a.N
 	if !a.Enveloped {
-		c.differ("archive", a.N, readmodel.Missing, "there is only its payload")
+		c.differ(a.N, readmodel.Missing, "there is only its payload")
 		return
 	}
 	c.events += len(a.Types)
 	if a.Seq <= c.seq {
-		c.note("archive", a.N, readmodel.Altered, "stream_seq: not after that of the commit before")
+		c.note(a.N, readmodel.Altered, "stream_seq: not after that of the commit before")
 	}
 	c.seq = max(c.seq, a.Seq)
 	if a.Payload == nil {
-		c.skip("archive", a.N, "", behindErased)
+		c.skip("archive", a.N, behindErased)
 		c.stop(behindErased)
 		return
 	}
@@ -132,16 +132,16 @@ func (c *conversation) commit(a *readmodel.Archived) {
 	k, err := events.DecodeCommit(a.Payload)
 	switch {
 	case err == nil && (string(k.UserID) != c.user || string(k.ConversationID) != c.id):
-		c.differ("archive", a.N, kindForeign, "the payload is of another conversation")
+		c.differ(a.N, kindForeign, "the payload is of another conversation")
 	case err == nil && k.N != uint64(a.N):
-		c.differ("archive", a.N, kindReordered, "the payload is of another n")
+		c.differ(a.N, kindReordered, "the payload is of another n")
 	case !intact:
-		c.differ("archive", a.N, readmodel.Altered, "payload: not what its hash says")
+		c.differ(a.N, readmodel.Altered, "payload: not what its hash says")
 	case errors.Is(err, events.ErrVersion):
-		c.skip("archive", a.N, "", behindVersion)
+		c.skip("archive", a.N, behindVersion)
 		c.stop(behindVersion)
 	case err != nil:
-		c.differ("archive", a.N, readmodel.Altered, "payload: no commit")
+		c.differ(a.N, readmodel.Altered, "payload: no commit")
 	default:
 		c.intact(a, k)
 	}
@@ -150,12 +150,12 @@ func (c *conversation) commit(a *readmodel.Archived) {
 // intact takes a commit whose payload is what was archived.
 func (c *conversation) intact(a *readmodel.Archived, k *events.Commit) {
 	if columns := a.Differing(k); columns != "" {
-		c.note("archive", a.N, readmodel.Altered, columns)
+		c.note(a.N, readmodel.Altered, columns)
 	}
 	for _, e := range k.Events {
 		switch e := e.(type) {
 		case events.Unknown:
-			c.skip("archive", a.N, "", fmt.Sprintf("an event of the unknown type %q", e.Type))
+			c.skip("archive", a.N, fmt.Sprintf("an event of the unknown type %q", e.Type))
 		case events.ToolCalled:
 			if c.calls[e.CallID] == nil {
 				c.calls[e.CallID] = &call{hash: events.CallHash(e.Server, e.Name, e.Arguments), server: e.Server, name: e.Name, by: e.By, run: e.RunID}
@@ -170,7 +170,7 @@ func (c *conversation) intact(a *readmodel.Archived, k *events.Commit) {
 		return
 	}
 	if err := c.fold.Apply(k, len(a.Payload)); err != nil { // n and owner were just checked
-		c.differ("archive", a.N, readmodel.Altered, "payload: "+err.Error())
+		c.differ(a.N, readmodel.Altered, "payload: "+err.Error())
 	}
 }
 
@@ -186,7 +186,7 @@ func (c *conversation) rows(rows *readmodel.Rows) error {
 		return nil
 	case c.fold == nil:
 		if n := rows.Count(); n > 0 {
-			c.skip("conversation", 0, "", fmt.Sprintf("%d rows of read models: %s", n, c.behind))
+			c.skip("conversation", 0, fmt.Sprintf("%d rows of read models: %s", n, c.behind))
 		}
 		return nil
 	}

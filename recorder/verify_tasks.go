@@ -19,13 +19,13 @@ import (
 // taskServer is the tool server whose results tell of tasks.
 const taskServer = "tasks"
 
-// A print stands for a task as JSON, whatever the order of its members.
-type print [sha256.Size]byte
+// A taskHash stands for a task as JSON, whatever the order of its members.
+type taskHash [sha256.Size]byte
 
-func printOf(v jsontext.Value) (print, bool) {
+func hashTask(v jsontext.Value) (taskHash, bool) {
 	v = v.Clone()
 	if v.Canonicalize() != nil {
-		return print{}, false
+		return taskHash{}, false
 	}
 	return sha256.Sum256(v), true
 }
@@ -38,7 +38,7 @@ type claim struct {
 	run, tool    string
 	by           string
 	rev, id      int64
-	task         print
+	task         taskHash
 }
 
 // claim notes what a call's answer says about a task: as the archive has it,
@@ -65,7 +65,7 @@ func (c *conversation) claim(id string, row *readmodel.LedgerRow, t *call) {
 		TaskID  int64 `json:"task_id"`
 	}
 	var ok bool
-	if k.task, ok = printOf(r.Task); !ok || json.Unmarshal(r.Task, &task) != nil || task.TaskRev < 1 {
+	if k.task, ok = hashTask(r.Task); !ok || json.Unmarshal(r.Task, &task) != nil || task.TaskRev < 1 {
 		return
 	}
 	k.rev, k.id = task.TaskRev, task.TaskID
@@ -129,7 +129,7 @@ func (l *ledgerOf) finish(v *verifier) {
 // A version is a task at a rev.
 type version struct {
 	rev  int64
-	task print
+	task taskHash
 }
 
 // A comparison goes through a person's tasks.
@@ -195,7 +195,7 @@ func (c *comparison) missing(rev int64) {
 
 // change compares a row of the history with the answer to the call that wrote it.
 func (c *comparison) change(h *readmodel.HistoryRow) {
-	is, ok := printOf(h.Task)
+	is, ok := hashTask(h.Task)
 	claims := c.claims[h.TaskRev]
 	delete(c.claims, h.TaskRev)
 	id := h.TaskID
@@ -228,12 +228,12 @@ func (c *comparison) tasks() {
 		highest = max(highest, t.TaskID)
 		want, ok := c.newest[t.TaskID]
 		delete(c.newest, t.TaskID)
-		is, printed := taskPrint(t)
+		is, hashed := hashRow(t)
 		switch {
 		case c.lost[t.TaskRev] && want.rev < t.TaskRev: // what wrote it is missing, and named
 		case !ok:
 			c.differ("task", taskKey(t.TaskID), readmodel.Extra, "no history tells of it")
-		case !printed || is != want.task:
+		case !hashed || is != want.task:
 			c.differ("task", taskKey(t.TaskID), readmodel.Altered, "not as "+revKey(want.rev)+" left it")
 		}
 	}
@@ -261,7 +261,7 @@ func writer(claims []claim, id events.CallID) *claim {
 }
 
 // historyColumns names the columns that differ from what the call's answer says.
-func historyColumns(h *readmodel.HistoryRow, k *claim, is print) string {
+func historyColumns(h *readmodel.HistoryRow, k *claim, is taskHash) string {
 	var list []string
 	check := func(column string, same bool) {
 		if !same {
@@ -277,10 +277,10 @@ func historyColumns(h *readmodel.HistoryRow, k *claim, is print) string {
 	return strings.Join(list, ", ")
 }
 
-func taskPrint(t *readmodel.Task) (print, bool) {
+func hashRow(t *readmodel.Task) (taskHash, bool) {
 	b, err := json.Marshal(t)
 	if err != nil {
-		return print{}, false
+		return taskHash{}, false
 	}
-	return printOf(b)
+	return hashTask(b)
 }

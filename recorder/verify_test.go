@@ -179,67 +179,103 @@ func TestVerifyNamesEachPlantedDifference(t *testing.T) {
 		name, sql, want string
 		unverifiable    []string
 	}{
-		{"payload altered", `UPDATE archive_payload SET payload = convert_to(replace(convert_from(payload, 'UTF8'), 'hello', 'Hallo'), 'UTF8')` + at("1"),
-			"archive anna/c1 n=1 altered: payload: not what its hash says", behind},
-		{"payload altered with its hash", `UPDATE archive_payload SET payload = convert_to(replace(convert_from(payload, 'UTF8'), 'about hello', 'about Hallo'), 'UTF8')` + at("2") + rehashed,
-			"conversation_words anna/c1 " + firstRun + " altered: words\nrun anna/c1 " + firstRun + " altered: body", nil},
+		{
+			"payload altered", `UPDATE archive_payload SET payload = convert_to(replace(convert_from(payload, 'UTF8'), 'hello', 'Hallo'), 'UTF8')` + at("1"),
+			"archive anna/c1 n=1 altered: payload: not what its hash says", behind,
+		},
+		{
+			"payload altered with its hash", `UPDATE archive_payload SET payload = convert_to(replace(convert_from(payload, 'UTF8'), 'about hello', 'about Hallo'), 'UTF8')` + at("2") + rehashed,
+			"conversation_words anna/c1 " + firstRun + " altered: words\nrun anna/c1 " + firstRun + " altered: body", nil,
+		},
 		{"commit missing", `DELETE FROM archive` + at("3") + `; DELETE FROM archive_payload` + at("3"), "archive anna/c1 n=3 missing", behind},
 		{"commits missing", `DELETE FROM archive` + at("ANY('{3,4}')") + `; DELETE FROM archive_payload` + at("ANY('{3,4}')"), "archive anna/c1 n=3..4 missing", behind},
 		{"envelope missing", `DELETE FROM archive` + at("3"), "archive anna/c1 n=3 missing: there is only its payload", behind},
 		{"last commit missing", `DELETE FROM archive` + at("6") + `; DELETE FROM archive_payload` + at("6"), "conversation anna/c1 altered: n is 6, but the archive ends at 5", nil},
-		{"all commits missing", `DELETE FROM archive WHERE user_id = 'anna' AND conversation_id = 'c1'; DELETE FROM archive_payload WHERE user_id = 'anna' AND conversation_id = 'c1'`,
-			"archive anna/c1 missing: 8 rows of read models show a conversation without commits", nil},
-		{"extra commit", `INSERT INTO archive SELECT user_id, conversation_id, 7, commit_id || 'x', cause, by, types, time, stream_seq + 1000, size, hash FROM archive` + at("3") +
-			`; INSERT INTO archive_payload SELECT user_id, conversation_id, 7, convert_to(replace(replace(convert_from(payload, 'UTF8'), '"n":3', '"n":7'), ':3"', ':3x"'), 'UTF8'), salt FROM archive_payload` + at("3") + rehashed,
-			"conversation anna/c1 altered: n is 6, but the archive ends at 7", nil},
-		{"payloads reordered", `UPDATE archive_payload SET n = n + 100` + at("ANY('{2,3}')") + `; UPDATE archive_payload SET n = 105 - n` + at("ANY('{102,103}')"),
-			"archive anna/c1 n=2..3 reordered: the payload is of another n", behind},
-		{"commits reordered", `UPDATE archive SET n = n + 100` + at("ANY('{2,3}')") + `; UPDATE archive SET n = 105 - n` + at("ANY('{102,103}')") +
-			`; UPDATE archive_payload SET n = n + 100` + at("ANY('{2,3}')") + `; UPDATE archive_payload SET n = 105 - n` + at("ANY('{102,103}')") +
-			`; UPDATE archive a SET stream_seq = (SELECT min(stream_seq) FROM archive b WHERE a.user_id = b.user_id AND a.conversation_id = b.conversation_id) + a.n WHERE user_id = 'anna' AND conversation_id = 'c1' AND n > 1`,
-			"archive anna/c1 n=2..3 reordered: the payload is of another n", behind},
+		{
+			"all commits missing", `DELETE FROM archive WHERE user_id = 'anna' AND conversation_id = 'c1'; DELETE FROM archive_payload WHERE user_id = 'anna' AND conversation_id = 'c1'`,
+			"archive anna/c1 missing: 8 rows of read models show a conversation without commits", nil,
+		},
+		{
+			"extra commit", `INSERT INTO archive SELECT user_id, conversation_id, 7, commit_id || 'x', cause, by, types, time, stream_seq + 1000, size, hash FROM archive` + at("3") +
+				`; INSERT INTO archive_payload SELECT user_id, conversation_id, 7, convert_to(replace(replace(convert_from(payload, 'UTF8'), '"n":3', '"n":7'), ':3"', ':3x"'), 'UTF8'), salt FROM archive_payload` + at("3") + rehashed,
+			"conversation anna/c1 altered: n is 6, but the archive ends at 7", nil,
+		},
+		{
+			"payloads reordered", `UPDATE archive_payload SET n = n + 100` + at("ANY('{2,3}')") + `; UPDATE archive_payload SET n = 105 - n` + at("ANY('{102,103}')"),
+			"archive anna/c1 n=2..3 reordered: the payload is of another n", behind,
+		},
+		{
+			"commits reordered", `UPDATE archive SET n = n + 100` + at("ANY('{2,3}')") + `; UPDATE archive SET n = 105 - n` + at("ANY('{102,103}')") +
+				`; UPDATE archive_payload SET n = n + 100` + at("ANY('{2,3}')") + `; UPDATE archive_payload SET n = 105 - n` + at("ANY('{102,103}')") +
+				`; UPDATE archive a SET stream_seq = (SELECT min(stream_seq) FROM archive b WHERE a.user_id = b.user_id AND a.conversation_id = b.conversation_id) + a.n WHERE user_id = 'anna' AND conversation_id = 'c1' AND n > 1`,
+			"archive anna/c1 n=2..3 reordered: the payload is of another n", behind,
+		},
 		{"envelope altered", `UPDATE archive SET cause = 'x', types = '{a}', time = time + interval '1 second'` + at("2"), "archive anna/c1 n=2 altered: cause, types, time", nil},
 		{"place altered", `UPDATE archive SET stream_seq = 1` + at("4"), "archive anna/c1 n=4 altered: stream_seq: not after that of the commit before", nil},
 		{"hash altered", `UPDATE archive SET hash = 'x'` + at("2"), "archive anna/c1 n=2 altered: payload: not what its hash says", behind},
-		{"commit of another person", `UPDATE archive_payload a SET (payload, salt) = (SELECT payload, salt FROM archive_payload b WHERE b.user_id = 'bert' AND b.conversation_id = a.conversation_id AND b.n = a.n)` + at("2") + rehashed,
-			"archive anna/c1 n=2 foreign: the payload is of another conversation", behind},
+		{
+			"commit of another person", `UPDATE archive_payload a SET (payload, salt) = (SELECT payload, salt FROM archive_payload b WHERE b.user_id = 'bert' AND b.conversation_id = a.conversation_id AND b.n = a.n)` + at("2") + rehashed,
+			"archive anna/c1 n=2 foreign: the payload is of another conversation", behind,
+		},
 		{"no commit", `UPDATE archive_payload SET payload = 'x'` + at("2") + rehashed, "archive anna/c1 n=2 altered: payload: no commit", behind},
 		{"title edited", `UPDATE conversation SET title = 'x' WHERE user_id = 'anna' AND conversation_id = 'c1'`, "conversation anna/c1 altered: title", nil},
-		{"conversation row edited", `UPDATE conversation SET body = body || ' ', open_runs = '{}', active_at = active_at + interval '1 microsecond' WHERE user_id = 'anna' AND conversation_id = 'c1'`,
-			"conversation anna/c1 altered: active_at, open_runs, body", nil},
+		{
+			"conversation row edited", `UPDATE conversation SET body = body || ' ', open_runs = '{}', active_at = active_at + interval '1 microsecond' WHERE user_id = 'anna' AND conversation_id = 'c1'`,
+			"conversation anna/c1 altered: active_at, open_runs, body", nil,
+		},
 		{"conversation row missing", `DELETE FROM conversation WHERE user_id = 'anna' AND conversation_id = 'c1'`, "conversation anna/c1 missing", nil},
-		{"conversation row extra", `INSERT INTO conversation SELECT user_id, 'c3', n, title, title_by, pinned, deleted, read_n, status, last_text, created_at, active_at, runs, tip, open_runs, body FROM conversation WHERE user_id = 'anna' AND conversation_id = 'c1'`,
-			"archive anna/c3 missing: 1 rows of read models show a conversation without commits", nil},
-		{"message edited", `UPDATE run SET body = convert_to(replace(convert_from(body, 'UTF8'), 'hello', 'Hallo'), 'UTF8') WHERE user_id = 'anna' AND run_id = '` + firstRun + `'`,
-			"run anna/c1 " + firstRun + " altered: body", nil},
-		{"run row edited", `UPDATE run SET status = 'failed', input_tokens = 5, estimated = true, accepted_at = now() WHERE user_id = 'anna' AND run_id = '` + firstRun + `'`,
-			"run anna/c1 " + firstRun + " altered: status, input_tokens, estimated, accepted_at", nil},
+		{
+			"conversation row extra", `INSERT INTO conversation SELECT user_id, 'c3', n, title, title_by, pinned, deleted, read_n, status, last_text, created_at, active_at, runs, tip, open_runs, body FROM conversation WHERE user_id = 'anna' AND conversation_id = 'c1'`,
+			"archive anna/c3 missing: 1 rows of read models show a conversation without commits", nil,
+		},
+		{
+			"message edited", `UPDATE run SET body = convert_to(replace(convert_from(body, 'UTF8'), 'hello', 'Hallo'), 'UTF8') WHERE user_id = 'anna' AND run_id = '` + firstRun + `'`,
+			"run anna/c1 " + firstRun + " altered: body", nil,
+		},
+		{
+			"run row edited", `UPDATE run SET status = 'failed', input_tokens = 5, estimated = true, accepted_at = now() WHERE user_id = 'anna' AND run_id = '` + firstRun + `'`,
+			"run anna/c1 " + firstRun + " altered: status, input_tokens, estimated, accepted_at", nil,
+		},
 		{"run row missing", `DELETE FROM run WHERE user_id = 'anna' AND run_id = '` + firstRun + `'`, "run anna/c1 " + firstRun + " missing", nil},
-		{"run row extra", `INSERT INTO run SELECT user_id, conversation_id, 'another', pos, n, parent_id, message_id, status, model, input_tokens, output_tokens, estimated, accepted_at, body FROM run WHERE user_id = 'anna' AND run_id = '` + firstRun + `'`,
-			"run anna/c1 another extra", nil},
-		{"words edited", `UPDATE conversation_words SET words = array_to_tsvector('{x}') WHERE user_id = 'anna' AND run_id = '` + firstRun + `'`,
-			"conversation_words anna/c1 " + firstRun + " altered: words", nil},
+		{
+			"run row extra", `INSERT INTO run SELECT user_id, conversation_id, 'another', pos, n, parent_id, message_id, status, model, input_tokens, output_tokens, estimated, accepted_at, body FROM run WHERE user_id = 'anna' AND run_id = '` + firstRun + `'`,
+			"run anna/c1 another extra", nil,
+		},
+		{
+			"words edited", `UPDATE conversation_words SET words = array_to_tsvector('{x}') WHERE user_id = 'anna' AND run_id = '` + firstRun + `'`,
+			"conversation_words anna/c1 " + firstRun + " altered: words", nil,
+		},
 		{"words missing", `DELETE FROM conversation_words WHERE user_id = 'anna' AND run_id = '` + firstRun + `'`, "conversation_words anna/c1 " + firstRun + " missing", nil},
 		{"other arguments", `UPDATE tool_call SET args_hash = sha256('x') WHERE user_id = 'anna' AND call_id = '` + call(1) + `'`, "tool_call anna/home " + call(1) + " altered: args_hash", nil},
-		{"result edited", `UPDATE tool_call SET result = convert_to(replace(convert_from(result, 'UTF8'), 'milk', 'gin'), 'UTF8') WHERE user_id = 'anna' AND call_id = '` + call(1) + `'`,
-			"tool_call anna/home " + call(1) + " altered: result", nil},
-		{"refusal edited", `UPDATE tool_call SET error_code = 'x', error_message = 'y', duration_ms = duration_ms + 1 WHERE user_id = 'anna' AND call_id = '` + call(5) + `'`,
-			"tool_call anna/home " + call(5) + " altered: error_code, error_message, duration_ms", nil},
+		{
+			"result edited", `UPDATE tool_call SET result = convert_to(replace(convert_from(result, 'UTF8'), 'milk', 'gin'), 'UTF8') WHERE user_id = 'anna' AND call_id = '` + call(1) + `'`,
+			"tool_call anna/home " + call(1) + " altered: result", nil,
+		},
+		{
+			"refusal edited", `UPDATE tool_call SET error_code = 'x', error_message = 'y', duration_ms = duration_ms + 1 WHERE user_id = 'anna' AND call_id = '` + call(5) + `'`,
+			"tool_call anna/home " + call(5) + " altered: error_code, error_message, duration_ms", nil,
+		},
 		{"revoked afterwards", `UPDATE tool_call SET state = 'revoked', ok = false WHERE user_id = 'anna' AND call_id = '` + call(1) + `'`, "tool_call anna/home " + call(1) + " altered: ok", nil},
 		{"ledger row missing", `DELETE FROM tool_call WHERE user_id = 'anna' AND call_id = '` + call(1) + `'`, "tool_call anna/home " + call(1) + " missing: the archive has the answer to this call", nil},
-		{"ledger row extra", `INSERT INTO tool_call SELECT user_id, 'another', server, name, args_hash, by, 'revoked', false, NULL, 'x', 'y', 0, conversation_id, run_id FROM tool_call WHERE user_id = 'anna' AND call_id = '` + call(1) + `'`,
-			"tool_call anna/home another extra: neither the archive nor the log has a call with this id", nil},
+		{
+			"ledger row extra", `INSERT INTO tool_call SELECT user_id, 'another', server, name, args_hash, by, 'revoked', false, NULL, 'x', 'y', 0, conversation_id, run_id FROM tool_call WHERE user_id = 'anna' AND call_id = '` + call(1) + `'`,
+			"tool_call anna/home another extra: neither the archive nor the log has a call with this id", nil,
+		},
 		{"task edited", `UPDATE task SET title = 'x' WHERE user_id = 'anna' AND task_id = 1`, "task anna task_id=1 altered: not as task_rev=3 left it", nil},
 		{"due date edited", `UPDATE task SET due_on = due_on + 1 WHERE user_id = 'anna' AND task_id = 2`, "task anna task_id=2 altered: not as task_rev=4 left it", nil},
 		{"task missing", `DELETE FROM task WHERE user_id = 'anna' AND task_id = 1`, "task anna task_id=1 missing: task_rev=3 tells of it", nil},
-		{"task extra", `INSERT INTO task SELECT user_id, 2 + 1, title, description, due_on, status, deleted, created_at, updated_at, completed_at, task_rev FROM task WHERE user_id = 'anna' AND task_id = 2; UPDATE task_owner SET next_task_id = 4 WHERE user_id = 'anna'`,
-			"task anna task_id=3 extra: no history tells of it", nil},
+		{
+			"task extra", `INSERT INTO task SELECT user_id, 2 + 1, title, description, due_on, status, deleted, created_at, updated_at, completed_at, task_rev FROM task WHERE user_id = 'anna' AND task_id = 2; UPDATE task_owner SET next_task_id = 4 WHERE user_id = 'anna'`,
+			"task anna task_id=3 extra: no history tells of it", nil,
+		},
 		{"history edited", `UPDATE task_history SET row = jsonb_set(row, '{title}', '"x"'), by = 'model' WHERE user_id = 'anna' AND task_rev = 3`, "task_history anna task_rev=3 altered: by, row", nil},
 		{"newest history missing", `DELETE FROM task_history WHERE user_id = 'anna' AND task_rev = 4`, "task_history anna task_rev=4 missing: the answer to call " + call(7) + " tells of it", nil},
 		{"history missing", `DELETE FROM task_history WHERE user_id = 'anna' AND task_rev = 2`, "task_history anna task_rev=2 missing: the answer to call " + call(2) + " tells of it", nil},
-		{"effect done twice", `INSERT INTO task_history SELECT user_id, 5, task_id, tool, by, call_id, conversation_id, run_id, at, jsonb_set(row, '{task_rev}', '5') FROM task_history WHERE user_id = 'anna' AND task_rev = 4;
+		{
+			"effect done twice", `INSERT INTO task_history SELECT user_id, 5, task_id, tool, by, call_id, conversation_id, run_id, at, jsonb_set(row, '{task_rev}', '5') FROM task_history WHERE user_id = 'anna' AND task_rev = 4;
 			UPDATE task SET task_rev = 5 WHERE user_id = 'anna' AND task_id = 2; UPDATE task_owner SET task_rev = 5 WHERE user_id = 'anna'`,
-			"task_history anna task_rev=5 extra: no answer to a call tells of it", nil},
+			"task_history anna task_rev=5 extra: no answer to a call tells of it", nil,
+		},
 		{"history of another call", `UPDATE task_history SET call_id = '` + call(6) + `' WHERE user_id = 'anna' AND task_rev = 4`, "task_history anna task_rev=4 altered: call_id: no call with this id wrote this", nil},
 		{"rev set back", `UPDATE task_owner SET task_rev = 3 WHERE user_id = 'anna'`, "task_owner anna altered: task_rev is 3, but the newest is 4", nil},
 		{"number set back", `UPDATE task_owner SET next_task_id = 2 WHERE user_id = 'anna'`, "task_owner anna altered: next_task_id is 2, but the highest number is 2", nil},

@@ -11,7 +11,7 @@ import (
 type rebuildCmd struct {
 	Join    `embed:""`
 	Restart bool `help:"Begin anew although an earlier rebuild was not finished." group:"Servers"`
-	JSON    bool `help:"Print as JSON." group:"Client"`
+	JSON    bool `help:"Print JSON; of commits one a line." group:"Client"`
 }
 
 // Run writes the read models again; while it runs, roles go on.

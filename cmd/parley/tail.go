@@ -17,7 +17,7 @@ import (
 type tailCmd struct {
 	Client       `embed:""`
 	Conversation string `help:"Go on with, or follow only, this conversation; its history is shown first." group:"Client"`
-	JSON         bool   `help:"Print commits as JSON lines." group:"Client"`
+	JSON         bool   `help:"Print JSON; of commits one a line." group:"Client"`
 }
 
 // Run prints the person's events as they happen, until it is interrupted.
@@ -102,26 +102,7 @@ func (t *tailer) frame(data []byte) error {
 		if err != nil {
 			return err
 		}
-		return t.print(c)
-	}
-	return nil
-}
-
-// print writes a commit, an event a line.
-func (t *tailer) print(c *events.Commit) error {
-	for i, e := range c.Events {
-		body, err := events.EncodeEvent(e)
-		if err != nil {
-			return err
-		}
-		text := string(body)
-		if r := []rune(text); len(r) > 200 {
-			text = string(r[:200]) + "…"
-		}
-		_, err = fmt.Fprintf(t.e.stdout, "%s  %s  %d.%d  %-22s %s\n", c.Time.Local().Format("15:04:05.000"), c.ConversationID, c.N, i, e.EventType(), text)
-		if err != nil {
-			return err
-		}
+		return printCommit(t.e.stdout, c, c.Time.Local().Format("15:04:05.000")+"  "+string(c.ConversationID))
 	}
 	return nil
 }

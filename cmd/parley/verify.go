@@ -13,7 +13,7 @@ import (
 
 type verifyCmd struct {
 	Join `embed:""`
-	JSON bool `help:"Print as JSON." group:"Client"`
+	JSON bool `help:"Print JSON; of commits one a line." group:"Client"`
 }
 
 // Run checks the database against its archive and fails if a row differs.

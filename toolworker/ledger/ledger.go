@@ -126,7 +126,7 @@ func (t *Tx) commitEffect(ctx context.Context, pool *pgxpool.Pool) error {
 		t.Tx, err = pool.Begin(ctx)
 	}
 	if err == nil {
-		_, err = insert(ctx, t.Tx, t.call, "intent", t.call.hash(), nil)
+		_, err = insert(ctx, t.Tx, t.call, "intent", events.CallHash(t.call.Server, t.call.Name, t.call.Arguments), nil)
 	}
 	return err
 }
