@@ -22,7 +22,7 @@ func TestHistoryCostsWhatItReturns(t *testing.T) {
 	const total, trimmed = 3000, 500
 	var a archive
 	publish := make([]jetstream.PubAckFuture, 0, 4*total)
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithPublishAsyncMaxPending(20*total))
 	if err != nil {
 		t.Fatal(err)
 	}

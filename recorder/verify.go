@@ -175,7 +175,8 @@ const unknownCalls = 10_000
 func (v *verifier) walk(ctx context.Context, snapshot *readmodel.Snapshot, lanes []chan *readmodel.Part) error {
 	lane := 0
 	return snapshot.Walk(ctx, func(p *readmodel.Part) error {
-		if p.Last {
+		last := p.Last // of whoever has the part next, from there on
+		if last {
 			v.ledgerOf(p.UserID).begin()
 		}
 		select {
@@ -183,7 +184,7 @@ func (v *verifier) walk(ctx context.Context, snapshot *readmodel.Snapshot, lanes
 		case <-ctx.Done():
 			return context.Cause(ctx)
 		}
-		if p.Last {
+		if last {
 			lane = (lane + 1) % len(lanes)
 		}
 		return nil

@@ -169,9 +169,23 @@ func at(n string) string {
 	return ` WHERE user_id = 'anna' AND conversation_id = 'c1' AND n = ` + n + ` `
 }
 
+// restored makes the owner's tables what they are now again after each call.
+func (w *world) restored() (restore func()) {
+	w.t.Helper()
+	save, back := unlocked+`CREATE SCHEMA saved;`, ""
+	for _, table := range []string{"archive", "archive_payload", "conversation", "run", "conversation_words", "tool_call", "task", "task_owner", "task_history"} {
+		save += `CREATE TABLE saved.` + table + ` AS TABLE ` + table + `;`
+		back += `DELETE FROM ` + table + `; INSERT INTO ` + table + ` SELECT * FROM saved.` + table + `;`
+	}
+	w.exec(save)
+	return func() { w.exec(back) }
+}
+
 // Each change of a row is exactly one difference, which names it.
 func TestVerifyNamesEachPlantedDifference(t *testing.T) {
 	t.Parallel()
+	w, _ := audited(t)
+	restore := w.restored()
 	firstRun := string(events.RunIDFor("anna", "c1", "m-0"))
 	call := func(n int) string { return string(events.HandCallID("anna", fmt.Sprint(n))) }
 	behind := []string{"conversation anna/c1: 8 rows of read models: the archive of its conversation is broken"}
@@ -282,9 +296,9 @@ func TestVerifyNamesEachPlantedDifference(t *testing.T) {
 		{"owner missing", `DELETE FROM task_owner WHERE user_id = 'anna'`, "task_owner anna missing", nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			w, _ := audited(t)
-			w.exec(unlocked + test.sql)
+			w.t = t
+			w.exec(test.sql)
+			defer restore()
 			r := w.verify(withLog(w))
 			if diff := cmp.Diff(strings.Split(test.want, "\n"), found(r.Differences)); diff != "" {
 				t.Errorf("differences (-want +got):\n%s", diff)
@@ -302,6 +316,8 @@ func TestVerifyNamesEachPlantedDifference(t *testing.T) {
 // What cannot be checked is counted and is no difference.
 func TestVerifyCountsWhatItCannotCheck(t *testing.T) {
 	t.Parallel()
+	w, _ := audited(t)
+	restore := w.restored()
 	for _, test := range []struct {
 		name, sql string
 		want      []string
@@ -323,9 +339,9 @@ func TestVerifyCountsWhatItCannotCheck(t *testing.T) {
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			w, _ := audited(t)
-			w.exec(unlocked + test.sql)
+			w.t = t
+			w.exec(test.sql)
+			defer restore()
 			r := w.verify(withLog(w))
 			if r.Differences.Count != 0 {
 				t.Errorf("differences: %s", strings.Join(found(r.Differences), "\n"))
