@@ -190,6 +190,9 @@ func (a *author) event() events.Event {
 		c := a.call()
 		return events.ApprovalAnswered{CallID: c, RunID: events.RunOf(c), Decision: events.Allow, By: events.ByUser, Deadline: a.time.Add(time.Minute)}
 	case 15:
+		if a.IntN(2) == 0 {
+			return events.StepInterrupted{RunID: a.run(), Step: a.step, Attempt: 1}
+		}
 		return events.RunCancelRequested{RunID: a.run(), By: events.ByUser, Why: events.WhyUser}
 	case 16, 17:
 		u := events.Usage{InputTokens: 100, OutputTokens: 20, Estimated: a.IntN(4) == 0}

@@ -47,6 +47,8 @@ func (f *Fold) Apply(k *events.Commit, size int) error {
 			f.touch(e.RunID)
 		case events.StepStarted:
 			f.touch(e.RunID)
+		case events.StepInterrupted:
+			f.touch(e.RunID)
 		case events.StepCompleted:
 			f.touch(e.RunID)
 		case events.ToolCalled:
