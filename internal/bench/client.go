@@ -14,6 +14,8 @@ type client struct {
 	user string
 	link *link
 	asks int
+	// thinks is the pause before the next message.
+	thinks time.Duration
 	// Of a client that reads what others ask, or too late.
 	ends, falls int
 }
@@ -85,6 +87,20 @@ func (a ask) length() time.Duration {
 	return d
 }
 
+// thinking is what a person takes at least between an answer and the next message.
+const thinking = 100 * time.Millisecond
+
+// chapter is how many answers a conversation gets before the next begins: how
+// long histories cost is the mode grow's question.
+const chapter = 20
+
+// turnPage leaves the conversation; the next message begins another.
+func (c *client) turnPage() error {
+	err := c.link.send(clientFrame{Type: "unsubscribe", ConversationID: c.conversation})
+	c.conversation, c.n = "", 0
+	return err
+}
+
 // loop asks from a time on, again and again, until the window is over. The
 // answer that is under way then is read to its end.
 func (c *client) loop(ctx context.Context, a ask, from time.Duration) {
@@ -92,7 +108,13 @@ func (c *client) loop(ctx context.Context, a ask, from time.Duration) {
 		return
 	}
 	for ctx.Err() == nil && c.clock.now() < c.window.to {
-		if c.answer(a) != nil {
+		if c.asks > 0 && c.asks%chapter == 0 {
+			if err := c.turnPage(); err != nil {
+				c.fail(err)
+				return
+			}
+		}
+		if c.answer(a) != nil || !c.clock.until(ctx, c.clock.now()+c.thinks) {
 			return
 		}
 	}

@@ -71,7 +71,7 @@ func (s *floorSocket) serve(ctx context.Context) {
 			return
 		}
 		var m clientFrame
-		if json.Unmarshal(b, &m) != nil || s.answer(ctx, m) != nil {
+		if json.Unmarshal(b, &m) != nil || m.Type == "message" && s.answer(ctx, m) != nil {
 			return
 		}
 	}

@@ -19,6 +19,7 @@ type load struct {
 	from    time.Duration // the first message; the others follow within ramp
 	ramp    time.Duration
 	window  window
+	thinks  time.Duration // between an answer and the next message
 }
 
 // settle is between the last start and the window.
@@ -30,7 +31,10 @@ func (b *bench) newLoad(streams int) load {
 	length := time.Duration(float64(streams) / 20 * float64(time.Second))
 	length = min(max(length, 400*time.Millisecond), 10*time.Second)
 	length = max(min(length, b.o.For), 400*time.Millisecond)
-	l := load{streams: streams, ask: ask{Tokens: int(length.Seconds() * streamRate), Rate: streamRate, Size: tokenSize}, ramp: length}
+	l := load{
+		streams: streams, ask: ask{Tokens: int(length.Seconds() * streamRate), Rate: streamRate, Size: tokenSize},
+		ramp: length, thinks: thinking,
+	}
 	return b.at(l)
 }
 
@@ -69,7 +73,7 @@ func (b *bench) run(ctx context.Context, d door, name string, streams int, plan 
 	l := plan()
 	var g sync.WaitGroup
 	for i, c := range clients {
-		c.window = l.window
+		c.window, c.thinks = l.window, l.thinks
 		begin := l.from + l.ramp*time.Duration(i)/time.Duration(max(streams, 1))
 		g.Go(func() { c.loop(ctx, l.ask, begin) })
 	}
