@@ -20,9 +20,12 @@ var defaultSystemPrompt string
 //go:embed prompts/title.md
 var titlePrompt string
 
-// historyBytes bounds what the model is told of earlier runs: whole runs, the
-// newest first, until the next would exceed it. At four bytes a token it is
-// about 24,000 tokens, which every current model takes.
+// historyBytes bounds what the model is told: the system prompt and the run it
+// is to answer, both whole whatever their length, and of the runs before it as
+// many as fit, the newest first. A run goes in whole, its message with the answer
+// and every call with its result, or not at all, and nothing older than a run
+// that did not fit. At four bytes a token it is about 24,000 tokens, which every
+// current model takes.
 const historyBytes = 96 << 10
 
 // A Prompt is the system prompt's template. It may use .Today and .Timezone.
@@ -66,10 +69,9 @@ func (p *Prompt) request(s *events.Conversation, run *events.Run, tools []events
 	if err != nil {
 		return openai.Request{}, err
 	}
-	path := s.Path(run)
 	var groups [][]openai.Message
 	size := 0
-	for i, p := range slices.Backward(path) {
+	for p := range s.Back(run) {
 		group := exchange(p)
 		for _, m := range group {
 			size += len(m.Text)
@@ -77,7 +79,7 @@ func (p *Prompt) request(s *events.Conversation, run *events.Run, tools []events
 				size += len(t.Name) + len(t.Arguments)
 			}
 		}
-		if size > historyBytes && i < len(path)-1 {
+		if size > historyBytes && p != run {
 			break
 		}
 		groups = append(groups, group)

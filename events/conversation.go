@@ -3,6 +3,7 @@ package events
 import (
 	"errors"
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -169,17 +170,23 @@ func (c *Conversation) Tip() *Run {
 
 // Path returns the runs from the root to tip, as far as this state has them.
 func (c *Conversation) Path(tip *Run) []*Run {
-	var path []*Run
-	for r := tip; r != nil; {
-		path = append(path, r)
-		parent := c.byRun[r.ParentID]
-		if parent != nil && parent.N >= r.N {
-			break // no message answers a later one: a log that says so must not make a circle
-		}
-		r = parent
-	}
+	path := slices.Collect(c.Back(tip))
 	slices.Reverse(path)
 	return path
+}
+
+// Back walks from tip to the root: whoever needs only the newest runs of a long
+// conversation stops early.
+func (c *Conversation) Back(tip *Run) iter.Seq[*Run] {
+	return func(yield func(*Run) bool) {
+		for r := tip; r != nil && yield(r); {
+			parent := c.byRun[r.ParentID]
+			if parent != nil && parent.N >= r.N {
+				return // no message answers a later one: a log that says so must not make a circle
+			}
+			r = parent
+		}
+	}
 }
 
 // Apply adds one commit. It fails, and changes nothing, with ErrForeign if the

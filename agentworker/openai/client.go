@@ -2,7 +2,6 @@ package openai
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -87,9 +86,11 @@ func New(o Options) (*Client, error) {
 // Stream makes one model call. onText gets the answer piece by piece, from one
 // goroutine. On an error, always an *[Error], the completion holds what came before it.
 func (c *Client) Stream(ctx context.Context, req Request, onText func(string)) (Completion, error) {
-	request := encode(req)
+	body := encode(req)
+	// All that go-openai looks at itself; the guard sends the body in its place.
+	request := api.ChatCompletionRequest{Model: req.Model, Stream: true}
 	for try := 1; ; try++ {
-		note := &response{}
+		note := &response{body: body}
 		stream, err := c.api.CreateChatCompletionStream(context.WithValue(ctx, responseKey{}, note), request)
 		if err == nil {
 			out, err := collect(stream, onText)
@@ -116,25 +117,6 @@ func (c *Client) Stream(ctx context.Context, req Request, onText func(string)) (
 		case <-t.C:
 		}
 	}
-}
-
-func encode(req Request) api.ChatCompletionRequest {
-	out := api.ChatCompletionRequest{Model: req.Model, Stream: true, StreamOptions: &api.StreamOptions{IncludeUsage: true}}
-	for _, m := range req.Messages {
-		msg := api.ChatCompletionMessage{Role: m.Role, Content: m.Text, ToolCallID: m.CallID}
-		for _, t := range m.ToolCalls {
-			msg.ToolCalls = append(msg.ToolCalls, api.ToolCall{
-				ID: t.CallID, Type: api.ToolTypeFunction, Function: api.FunctionCall{Name: t.Name, Arguments: t.Arguments},
-			})
-		}
-		out.Messages = append(out.Messages, msg)
-	}
-	for _, t := range req.Tools {
-		out.Tools = append(out.Tools, api.Tool{Type: api.ToolTypeFunction, Function: &api.FunctionDefinition{
-			Name: t.Name, Description: t.Description, Parameters: json.RawMessage(t.Schema),
-		}})
-	}
-	return out
 }
 
 // estimate fills in usage that the provider did not send.

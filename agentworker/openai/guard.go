@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -24,8 +25,11 @@ var (
 	errRedirect = errors.New("the model server answers with a redirect")
 )
 
-// A response is what go-openai's errors leave out. It travels in the request's context.
+// A response is what go-openai's errors leave out. It travels in the request's
+// context, and brings along the body to send in place of go-openai's own.
 type response struct {
+	body []byte
+
 	mu         sync.Mutex
 	status     int
 	retryAfter time.Duration
@@ -55,6 +59,22 @@ type guard struct {
 	firstByte, idle time.Duration
 }
 
+// instead returns req with the body of ours. It leaves req as it is, but for its
+// body, which a RoundTripper closes.
+func (r *response) instead(req *http.Request) *http.Request {
+	if r.body == nil {
+		return req
+	}
+	if req.Body != nil {
+		_ = req.Body.Close() // it is memory
+	}
+	out := req.Clone(req.Context())
+	out.ContentLength = int64(len(r.body))
+	out.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(r.body)), nil }
+	out.Body, _ = out.GetBody() // it has no error
+	return out
+}
+
 // RoundTrip implements [http.RoundTripper].
 func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 	note, ok := req.Context().Value(responseKey{}).(*response)
@@ -66,7 +86,7 @@ func (g *guard) RoundTrip(req *http.Request) (*http.Response, error) {
 		note.set(errSilent)
 		cancel(errSilent)
 	})
-	res, err := g.next.RoundTrip(req.WithContext(ctx))
+	res, err := g.next.RoundTrip(note.instead(req).WithContext(ctx))
 	if err != nil {
 		silence.Stop()
 		cancel(nil)
