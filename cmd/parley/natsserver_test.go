@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,7 +27,11 @@ type natsSettings struct {
 	Dir      string
 	Port     int   // 0: any
 	MaxStore int64 // of all streams; 0: 1 GiB
-	Disk     int64 // size of a file system of its own, only there; 0: none
+	Disk     int64 // size of a file system of its own; 0: none
+	// Limit stands in for a full disk where nothing may be mounted: no file may grow.
+	Limit bool
+	// Probe only tries whether the disk can be had.
+	Probe bool
 }
 
 // Signals to the server, with the word that it says when it has done so.
@@ -44,7 +49,7 @@ func beNATS(settings string) {
 	if err == nil && s.Disk > 0 {
 		err = mountDisk(s.Dir, s.Disk)
 	}
-	if err == nil {
+	if err == nil && !s.Probe {
 		err = s.serve()
 	}
 	if err != nil {
@@ -73,11 +78,9 @@ func (s *natsSettings) serve() error {
 		case sig := <-signals:
 			switch sig {
 			case fillDisk:
-				err = fill(s.filler())
+				err = s.fill()
 			case freeDisk:
-				if err = os.Remove(s.filler()); err == nil {
-					fmt.Println("disk freed")
-				}
+				err = s.free()
 			case restartIt:
 				srv.Shutdown()
 				srv.WaitForShutdown()
@@ -92,21 +95,41 @@ func (s *natsSettings) serve() error {
 
 func (s *natsSettings) filler() string { return s.Dir + "/filler" }
 
-// fill writes until there is no more room.
-func fill(path string) error {
-	f, err := os.Create(path)
+// fill leaves no room for another byte.
+func (s *natsSettings) fill() error {
+	defer fmt.Println("disk full")
+	if s.Limit {
+		return limitFiles(1)
+	}
+	f, err := os.Create(s.filler())
 	if err != nil {
 		return err
 	}
 	defer f.Close() // its writes are bound to fail
-	block := make([]byte, 64<<10)
-	for len(block) > 0 {
+	for block := make([]byte, 64<<10); len(block) > 0; {
 		if _, err := f.Write(block); err != nil {
 			block = block[:len(block)/2] // the last bytes, too
 		}
 	}
-	fmt.Println("disk full")
 	return nil
+}
+
+func (s *natsSettings) free() error {
+	defer fmt.Println("disk freed")
+	if s.Limit {
+		return limitFiles(1 << 40)
+	}
+	return os.Remove(s.filler())
+}
+
+// limitFiles bounds the size of the files that this process writes.
+func limitFiles(size uint64) error {
+	var l syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_FSIZE, &l); err != nil {
+		return err
+	}
+	l.Cur = min(size, l.Max)
+	return syscall.Setrlimit(syscall.RLIMIT_FSIZE, &l)
 }
 
 func (s *natsSettings) start() (*server.Server, error) {
@@ -148,12 +171,21 @@ func startNATSProcess(ctx context.Context, t testing.TB, s natsSettings) *natsSe
 	if s.Dir == "" {
 		s.Dir = t.TempDir()
 	}
+	if s.Disk > 0 {
+		probe := s
+		probe.Probe, probe.Dir = true, t.TempDir()
+		if out, err := (&natsServer{t: t, settings: probe}).command().CombinedOutput(); err != nil {
+			t.Logf("no disk of its own on this machine (%v %s): the size of files is limited instead", err, bytes.TrimSpace(out))
+			s.Disk, s.Limit = 0, true
+		}
+	}
 	n := &natsServer{t: t, settings: s}
 	n.launch(ctx)
 	return n
 }
 
-func (n *natsServer) launch(ctx context.Context) {
+// command is the process that the settings ask for.
+func (n *natsServer) command() *exec.Cmd {
 	n.t.Helper()
 	self, err := os.Executable()
 	if err != nil {
@@ -172,7 +204,12 @@ func (n *natsServer) launch(ctx context.Context) {
 	if n.settings.Disk > 0 {
 		ownMounts(cmd)
 	}
-	n.process = launch(n.t, cmd)
+	return cmd
+}
+
+func (n *natsServer) launch(ctx context.Context) {
+	n.t.Helper()
+	n.process = launch(n.t, n.command())
 	n.expect(ctx, "nats ready at ")
 	_, rest, _ := strings.Cut(n.output(), "nats ready at ")
 	port, _, _ := strings.Cut(rest, " ")

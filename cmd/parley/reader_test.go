@@ -142,7 +142,11 @@ func refusal(res *http.Response) error {
 func (r *reader) api(path string) string { return "/api/" + r.user + path }
 
 func (r *reader) body() map[string]string {
-	return map[string]string{"id": string(r.id), "message": r.message}
+	body := map[string]string{"id": string(r.id), "message": r.message}
+	if r.conv != "" {
+		body["conversation_id"] = string(r.conv)
+	}
+	return body
 }
 
 // waitJSON waits for the whole answer. A 202 says where to ask: it does, and

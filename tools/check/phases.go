@@ -40,6 +40,7 @@ func phases() []phase {
 		{name: "test-pooler", what: "Go tests that use Postgres, through PgBouncer in transaction mode", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPooler},
 		{name: "platforms", what: "builds for linux/arm64 and darwin/arm64, tests included", after: []string{"page"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPlatforms},
 		{name: "search", what: "every state of small worlds under the agent's rules", needs: []string{"build"}, full: true, alone: true, timeout: 20 * time.Minute, run: runSearch},
+		{name: "outages", what: "NATS, Postgres and the disk away for 30 s, under real processes", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runOutages},
 		{name: "fuzz", what: "each fuzz target for 30 s", needs: []string{"build"}, full: true, alone: true, timeout: time.Hour, run: runFuzz},
 	}
 }
@@ -185,6 +186,12 @@ func postgresTests(ctx context.Context, j *job, env string) error {
 		return errors.New("no package's tests import internal/testkit")
 	}
 	return goTest(ctx, j, command{env: []string{env}}, packages...)
+}
+
+// runOutages repeats the tests of outages, which last seconds in the other phases.
+func runOutages(ctx context.Context, j *job) error {
+	env := []string{"PARLEY_TEST_OUTAGE=30s", "PARLEY_TEST_TIMEOUT=5m"}
+	return goTest(ctx, j, command{env: env}, "-run=^TestOutage", "./cmd/parley")
 }
 
 // importing picks, from lines of a package and its imports, the packages with a
