@@ -108,7 +108,10 @@ func (s start) measure(ctx context.Context, j *job, name string, budget time.Dur
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
 		return err
 	}
-	<-ended // `go run` tells an interrupt by its exit code, however well all went
+	if err := <-ended; err != nil {
+		// `go run` tells an interrupt by its exit code, however well all went.
+		fmt.Fprintf(j.log, "%v\n", err)
+	}
 	j.judge("Ctrl-C after the "+name, time.Since(begun), ctrlC)
 	left, err := processesOf(s.mark)
 	if err != nil {
