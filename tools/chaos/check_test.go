@@ -266,6 +266,7 @@ func TestChecksNotice(t *testing.T) {
 		{"I6", "a hash that does not fit", "does not fit", func(c *court) { c.e.Archive[c.at][3].HashOK = false }},
 		{"I6", "a row that is behind", "row is at commit 3", func(c *court) { c.e.Conversations[c.at] = conversationRow{N: 3} }},
 		{"I6", "a run's row is stale", "not what the archive folds to", func(c *court) { c.e.RunBodies[runPlace{c.at, c.run("m2")}] = "{}" }},
+		{"I6", "parley verify found differences", "3 differences", func(c *court) { c.e.Verified = "3 differences" }},
 		{"I6", "messages put aside", "aside", func(c *court) { c.e.Rejected = 1 }},
 		{"I6", "a conversation from nowhere", "the log does not have", func(c *court) { c.e.Archive[place{bob, "c9"}] = []archived{{N: 1}} }},
 		{"I7", "a frame of another person", "page got", func(c *court) { c.e.Devices[0].Foreign = []string{"canary-b in {}"} }},

@@ -191,6 +191,9 @@ func (t *trial) archiveIsTheLog() {
 	if t.Rejected > 0 {
 		t.violated("I6", place{}, "", "the recorder put %d messages aside", t.Rejected)
 	}
+	if t.Verified != "" {
+		t.violated("I6", place{}, "", "parley verify: %s", clip(t.Verified, 2000))
+	}
 	for at, list := range t.Log {
 		have := t.Archive[at]
 		if len(have) != len(list) {

@@ -26,7 +26,10 @@ func (w *world) quiet(ctx context.Context, limit time.Duration) (bool, string) {
 	defer cancel()
 	open := "nothing was looked at"
 	for still := 0; still < 3; {
-		what, err := w.unfinished(ctx)
+		// A question or its answer may be lost while leaders change.
+		actx, stop := context.WithTimeout(ctx, 3*time.Second)
+		what, err := w.unfinished(actx)
+		stop()
 		switch {
 		case err != nil && ctx.Err() == nil:
 			open, still = err.Error(), 0

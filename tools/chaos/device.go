@@ -52,6 +52,9 @@ type serverFrame struct {
 	OK             bool                  `json:"ok"`
 }
 
+// lookedAt is how long after its last news a conversation is still followed.
+const lookedAt = 45 * time.Second
+
 var errDropped = errors.New("the socket is gone")
 
 func newDevice(p *person, name string, seed uint64) *device {
@@ -138,8 +141,9 @@ func (d *device) handle(ws *websocket.Conn, b []byte) bool {
 	switch f.Type {
 	case "connected":
 		d.ws = ws
-		for c := range d.views {
-			if !d.subscribe(c) {
+		for c, v := range d.views {
+			// As a page does not follow what nobody looks at.
+			if (d.calm || time.Since(v.touched) < lookedAt) && !d.subscribe(c) {
 				return false
 			}
 		}
@@ -200,6 +204,7 @@ func (d *device) view(c events.ConversationID) *view {
 		}
 		d.views[c] = v
 	}
+	v.touched = time.Now()
 	return v
 }
 

@@ -19,9 +19,11 @@ type evidence struct {
 	// Conversations and RunBodies are the read models' rows.
 	Conversations map[place]conversationRow
 	RunBodies     map[runPlace]string
-	Ledger        []ledgerRow
-	History       []historyRow
-	Tasks         []taskRow
+	// Verified is what parley verify said if it found differences.
+	Verified string
+	Ledger   []ledgerRow
+	History  []historyRow
+	Tasks    []taskRow
 	// Queues are the messages left in each work queue, and Dead the headers of
 	// the DLQ's messages.
 	Queues map[string]uint64

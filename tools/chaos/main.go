@@ -90,6 +90,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.bin, "bin", o.bin, "the parley `binary` (PARLEY_BIN); default: build it")
 	f.StringVar(&o.faults, "faults-bin", o.faults, "the `binary` built with -tags faults (PARLEY_FAULTS_BIN), for planted bugs; default: build it")
 	f.StringVar(&o.plant, "plant", "", "switch one `bug` on")
+	f.BoolVar(&o.tagged, "points", false, "let processes also kill themselves at fault points, with no bug planted")
 	f.BoolVar(&o.plants, "plants", false, "run every planted bug and say which check catches it")
 	f.StringVar(&o.json, "json", "", "write the outcome to this `file`")
 	f.StringVar(&o.dir, "dir", "", "keep logs and histories in this `directory`; default: a temporary one")
@@ -97,7 +98,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}
-	o.tagged = o.plant != ""
+	o.tagged = o.tagged || o.plant != ""
 	switch {
 	case f.NArg() > 0:
 		return o, fmt.Errorf("chaos: unknown argument %q", f.Arg(0))

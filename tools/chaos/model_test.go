@@ -3,9 +3,11 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -57,15 +59,33 @@ func TestModelNotesWhatItSaid(t *testing.T) {
 	m := newModel(1)
 	s := httptest.NewServer(m)
 	defer s.Close()
+	type heard struct {
+		status   int
+		text     string
+		finished bool
+	}
+	var mu sync.Mutex
+	heards := map[string]heard{}
+	var all sync.WaitGroup
+	for i := range 60 {
+		all.Go(func() {
+			o := order{marker: fmt.Sprint("m", i), canary: "canary-1", verb: verbSay, count: 5}
+			status, text, _, finished := ask(t, s.URL, promptMessage{"user", o.text()})
+			mu.Lock()
+			defer mu.Unlock()
+			heards[o.marker] = heard{status, text, finished}
+		})
+	}
+	all.Wait()
+	s.Close() // waits until every request is noted
 	seen := map[string]int{}
 	texts := map[string]bool{}
-	for i := range 60 {
-		o := order{marker: "m" + string(rune('a'+i%26)) + string(rune('a'+i/26)), canary: "canary-1", verb: verbSay, count: 5}
-		status, text, _, finished := ask(t, s.URL, promptMessage{"user", o.text()})
-		r := m.log()[i]
+	for _, r := range m.log() {
+		h, ok := heards[r.Marker]
+		status, text, finished := h.status, h.text, h.finished
 		switch {
-		case r.Marker != o.marker || r.Step != 1:
-			t.Errorf("noted as %s, step %d", r.Marker, r.Step)
+		case !ok || r.Step != 1:
+			t.Errorf("noted as %q, step %d", r.Marker, r.Step)
 		case (status != http.StatusOK) != (r.Outcome == outcomeRefused):
 			t.Errorf("status %d, outcome %s", status, r.Outcome)
 		case finished != (r.Outcome == outcomeWhole):

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/parleychat/parley/events"
-	"github.com/parleychat/parley/internal/fault"
 )
 
 // once makes a world, hurts it, and judges what is left.
@@ -62,13 +61,14 @@ func (w *world) trouble(ctx context.Context, o options, say func(string, ...any)
 		token, _, err := w.issuer.Issue(string(u))
 		return token, err
 	})
+	c.slow = sceneOf(o).slow
 	reading, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	writing, stopWriting := context.WithTimeout(ctx, o.last)
 	defer stopWriting()
 	written := c.run(writing, reading)
 	n := newNemesis(w, io.Discard)
-	plan := makePlan(o.seed, o.last-time.Second, o.nodes, scenes()[fault.Bug(o.plant)])
+	plan := makePlan(o.seed, o.last-time.Second, o.nodes, sceneOf(o))
 	n.run(writing, plan)
 	written()
 	if ctx.Err() != nil {
@@ -93,8 +93,15 @@ func (w *world) trouble(ctx context.Context, o options, say func(string, ...any)
 	} else {
 		say("NOT quiet: %s", open)
 	}
-	e, err := w.collect(ctx)
+	var e *evidence
+	err := w.until(ctx, 2*time.Minute, "the evidence", func(ctx context.Context) (err error) {
+		e, err = w.collect(ctx)
+		return err
+	})
 	if err != nil {
+		return nil, nil, err
+	}
+	if e.Verified, err = w.verify(ctx); err != nil {
 		return nil, nil, err
 	}
 	e.Quiet, e.Faults = quiet, append(w.deaths(), n.spans...)

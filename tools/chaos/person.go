@@ -55,6 +55,7 @@ func (p *person) write(ctx context.Context) {
 	}{
 		{46, p.say},
 		{8, p.sayTwice},
+		{7, p.sayMuch},
 		{12, p.cancel},
 		{10, p.callByHand},
 		{5, p.regenerate},
@@ -141,6 +142,10 @@ func (p *person) pick() *talk {
 // order makes up something to say.
 func (p *person) order(id string) order {
 	o := order{marker: id, canary: p.canary}
+	if p.w.slow {
+		o.verb, o.count = verbSlow, 100+p.rng.IntN(30)
+		return o
+	}
 	switch dice := p.rng.IntN(100); {
 	case dice < 35:
 		o.verb, o.count = verbSay, 3+p.rng.IntN(80)
@@ -247,6 +252,29 @@ func (p *person) sayTwice(ctx context.Context) {
 		other.text = order{marker: newID(), canary: p.canary, verb: verbSay, count: 3}.text()
 		bad := p.note(request{ID: m.id, Kind: kindBad, Conversation: r.Conversation, Text: other.text})
 		p.tried(bad, p.send(ctx, other, p.rng.IntN(ways)))
+	}
+}
+
+// sayMuch sends several short messages into one conversation at once: while one
+// is answered, others are accepted behind it.
+func (p *person) sayMuch(ctx context.Context) {
+	t, _ := p.aRun()
+	if t == nil {
+		return
+	}
+	var wg sync.WaitGroup
+	var sent []*request
+	for range 3 + p.rng.IntN(4) {
+		id := newID()
+		m := outgoing{id: id, conv: t.id, text: order{marker: id, canary: p.canary, verb: verbSay, count: 1 + p.rng.IntN(6)}.text()}
+		r := p.note(request{ID: id, Kind: kindMessage, Conversation: t.id, Text: m.text})
+		sent = append(sent, r)
+		way := []int{waySocket, wayAsync}[p.rng.IntN(2)]
+		wg.Go(func() { p.tried(r, p.send(ctx, m, way)) })
+	}
+	wg.Wait()
+	for _, r := range sent {
+		p.told(t, r)
 	}
 }
 

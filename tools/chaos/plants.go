@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -22,18 +23,50 @@ type scene struct {
 	// calm leaves the nemesis out.
 	calm  bool
 	dense bool
-	role  string
-	point fault.Point
-	// passes bounds how often a process comes by the point before it dies there.
+	// slow lets persons ask for long answers alone, and pauses end soon after
+	// the AckWait.
+	slow   bool
+	deaths []death
+}
+
+// A death is a place at which processes of a role kill themselves, after they
+// have come by it up to so many times.
+type death struct {
+	role   string
+	point  fault.Point
 	passes int
 }
 
 func dying(role string, at fault.Point, passes int) scene {
-	return scene{calm: true, role: role, point: at, passes: passes}
+	return scene{calm: true, deaths: []death{{role, at, passes}}}
+}
+
+// control is the scene without a bug: all that the others do, of which nothing
+// may come to light.
+func control() scene {
+	var s scene
+	for _, k := range scenes() {
+		s.deaths = append(s.deaths, k.deaths...)
+	}
+	slices.SortFunc(s.deaths, func(a, b death) int { return cmp.Compare(a.point, b.point) })
+	return s
+}
+
+// sceneOf returns what a run with these options sees.
+func sceneOf(o options) scene {
+	if o.tagged && o.plant == "" {
+		return control()
+	}
+	return scenes()[fault.Bug(o.plant)]
 }
 
 func preferring(kinds, roles []string) scene {
 	return scene{dense: true, emphasis: emphasis{kinds: kinds, roles: roles}}
+}
+
+func slowly(s scene) scene {
+	s.slow = true
+	return s
 }
 
 // scenes are those of the bugs that the usual faults would find too rarely.
@@ -46,16 +79,16 @@ func scenes() map[fault.Bug]scene {
 		fault.NoExpectedSequence:  preferring([]string{faultPause, faultKill}, agents),
 		fault.OwnCommitBlind:      preferring([]string{faultKill}, []string{roleNATS}),
 		fault.TakeoverAnyDelivery: preferring([]string{faultPause}, agents),
-		fault.LostLeaseAcks:       preferring([]string{faultPause, faultKill}, agents),
+		fault.LostLeaseAcks:       slowly(preferring([]string{faultPause, faultKill}, agents)),
 		fault.EmitFromDecision:    dying(roleAgent, fault.WorkBefore, 8),
 		fault.TakeoverNoTimer:     dying(roleAgent, fault.TimerBefore, 12),
 		fault.CancelEndsRun:       preferring([]string{faultPause, faultPostgres}, tools),
-		fault.DrainCompletes:      preferring([]string{faultTerm}, agents),
+		fault.DrainCompletes:      slowly(preferring([]string{faultTerm}, agents)),
 		fault.StopDropsText:       calm,
-		fault.DeltaAttemptFixed:   calm,
-		fault.DeltaOffsetRunes:    calm,
+		fault.DeltaAttemptFixed:   slowly(calm),
+		fault.DeltaOffsetRunes:    slowly(calm),
 		fault.DedupeWithoutPerson: calm,
-		fault.NoRenewal:           calm,
+		fault.NoRenewal:           slowly(calm),
 		fault.EffectOutside:       dying(roleTool, fault.ToolCommitBefore, 12),
 		fault.LedgerPerTry:        dying(roleTool, fault.AnswerBefore, 12),
 		fault.RevokeWithoutRow:    preferring([]string{faultPause, faultPostgres}, tools),
@@ -63,7 +96,7 @@ func scenes() map[fault.Bug]scene {
 		fault.CheckpointFirst:     dying(roleRecorder, fault.BatchCommitBefore, 6),
 		fault.CheckpointIgnored:   preferring([]string{faultKill}, []string{roleRecorder}),
 		fault.LiveWithoutRead:     calm,
-		fault.SnapshotIgnored:     calm,
+		fault.SnapshotIgnored:     slowly(calm),
 		fault.StoreBeforeRefusal:  calm,
 		fault.TellEveryone:        calm,
 	}
@@ -71,10 +104,17 @@ func scenes() map[fault.Bug]scene {
 
 // faultsAt returns what a process of a role gets at each of its starts.
 func (s scene) faultsAt(role string, rng *rand.Rand) []string {
-	if s.point == "" || s.role != role {
+	var list []death
+	for _, d := range s.deaths {
+		if d.role == role {
+			list = append(list, d)
+		}
+	}
+	if len(list) == 0 {
 		return nil
 	}
-	return []string{"PARLEY_FAULT=" + string(s.point) + ":" + strconv.Itoa(2+rng.IntN(s.passes))}
+	d := list[rng.IntN(len(list))]
+	return []string{"PARLEY_FAULT=" + string(d.point) + ":" + strconv.Itoa(2+rng.IntN(d.passes))}
 }
 
 const (

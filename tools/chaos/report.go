@@ -25,6 +25,8 @@ type report struct {
 	Accepted int
 	Refused  int
 	Unknown  int
+	// Stored counts the messages among the unknown that are in the log.
+	Stored int
 	// Terminal counts the ends of runs by word, and failures by code.
 	Terminal  map[string]int
 	Commits   int
@@ -48,6 +50,7 @@ func newReport(o options, dir string, e *evidence, n *nemesis) *report {
 		Seed: o.seed, Nodes: o.nodes, For: o.last, Plant: o.plant, Faults: n.counts, Terminal: map[string]int{},
 		Effects: len(e.History), Asked: len(e.Model), Dir: dir, Checks: checks, Violations: judge(e),
 	}
+	var unclear []runPlace
 	for _, q := range e.Requests {
 		switch q.verdict() {
 		case accepted:
@@ -56,11 +59,15 @@ func newReport(o options, dir string, e *evidence, n *nemesis) *report {
 			r.Refused++
 		default:
 			r.Unknown++
+			unclear = append(unclear, runPlace{place{q.User, q.Conversation}, events.RunIDFor(q.User, q.Conversation, events.MessageID(q.ID))})
 		}
 	}
 	for at, list := range e.Log {
 		r.Commits += len(list)
-		for _, run := range tell(at, list).runs {
+		for id, run := range tell(at, list).runs {
+			if slices.Contains(unclear, runPlace{at, id}) {
+				r.Stored++
+			}
 			r.Takeovers, r.Handovers = r.Takeovers+len(run.takeovers), r.Handovers+run.handovers
 			for _, end := range run.ends {
 				word := string(end.status)
@@ -102,7 +109,7 @@ func (r *report) print(w io.Writer) {
 		fmt.Fprintf(w, "planted     %s\n", r.Plant)
 	}
 	fmt.Fprintf(w, "faults      %s\n", tally(r.Faults))
-	fmt.Fprintf(w, "requests    accepted %d, refused %d, unknown %d\n", r.Accepted, r.Refused, r.Unknown)
+	fmt.Fprintf(w, "requests    accepted %d, refused %d, unknown %d (of which %d messages were stored)\n", r.Accepted, r.Refused, r.Unknown, r.Stored)
 	fmt.Fprintf(w, "terminal    %s\n", tally(r.Terminal))
 	fmt.Fprintf(w, "and         %d commits, %d tool effects, %d takeovers (%d handed over), %d resumes, %d model requests, %d processes ended by themselves\n",
 		r.Commits, r.Effects, r.Takeovers, r.Handovers, r.Resumes, r.Asked, len(r.Crashes))

@@ -21,6 +21,7 @@ type view struct {
 	since time.Time
 	// subscribed is how often this connection has asked for the conversation.
 	subscribed int
+	touched    time.Time // when there was last anything about it
 	record     viewRecord
 }
 

@@ -27,7 +27,6 @@ import (
 
 	"github.com/parleychat/parley/auth"
 	"github.com/parleychat/parley/internal/embedded"
-	"github.com/parleychat/parley/internal/fault"
 )
 
 // Roles of the processes.
@@ -59,6 +58,9 @@ type world struct {
 	pgMu   sync.Mutex
 	pg     *embedded.Postgres
 	pool   *pgxpool.Pool
+
+	dying  []death
+	healed atomic.Bool // nobody is told to kill itself any more
 
 	stopKeeping context.CancelFunc
 	keepers     sync.WaitGroup
@@ -206,6 +208,22 @@ func (w *world) provision(ctx context.Context, o options) error {
 	})
 }
 
+// verify asks parley itself whether the database is what its archive says.
+func (w *world) verify(ctx context.Context) (differences string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, w.bin, "verify")
+	cmd.Env = w.environ(nil)
+	out, err := cmd.CombinedOutput()
+	if _, ended := errors.AsType[*exec.ExitError](err); ended && ctx.Err() == nil {
+		return string(out), nil
+	}
+	if err != nil {
+		return "", fmt.Errorf("parley verify: %w", err)
+	}
+	return "", nil
+}
+
 // environ is what a role's process sees: ours without what would steer it.
 func (w *world) environ(extra []string) []string {
 	var list []string
@@ -224,7 +242,8 @@ func (w *world) startRoles(ctx context.Context, o options) error {
 	if o.plant != "" {
 		extra = append(extra, "PARLEY_PLANT="+o.plant)
 	}
-	sc := scenes()[fault.Bug(o.plant)]
+	sc := sceneOf(o)
+	w.dying = sc.deaths
 	add := func(role string, count int, args ...string) error {
 		for i := range count {
 			name := fmt.Sprintf("%s-%d", role, i+1)
@@ -234,7 +253,12 @@ func (w *world) startRoles(ctx context.Context, o options) error {
 				return err
 			}
 			rng := rand.New(rand.NewPCG(o.seed, mix(o.seed, name)))
-			p.more = func() []string { return sc.faultsAt(role, rng) }
+			p.more = func() []string {
+				if w.healed.Load() {
+					return nil
+				}
+				return sc.faultsAt(role, rng)
+			}
 			p.args = func() []string {
 				list := append([]string{role}, args...)
 				if role == roleAgent {
@@ -294,6 +318,14 @@ func (w *world) edges() []string {
 
 // heal wakes, restarts and waits for everything.
 func (w *world) heal(ctx context.Context) error {
+	w.healed.Store(true)
+	for _, p := range w.procs {
+		if slices.ContainsFunc(w.dying, func(d death) bool { return d.role == p.role }) {
+			if err := p.kill(ctx); err != nil {
+				return err
+			}
+		}
+	}
 	for _, p := range w.procs {
 		if err := errors.Join(p.signal(syscall.SIGCONT, false), p.start()); err != nil {
 			return err
