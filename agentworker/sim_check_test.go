@@ -10,7 +10,7 @@ import (
 
 // A violation says which promise a history breaks.
 type violation struct {
-	law  string // I1, I2, I4, I5; L a lease, T a deadline, C one answer per call, O the order of messages
+	law  string // I1 to I5; L a lease, T a deadline, C one answer per call, O the order of messages
 	text string
 }
 
@@ -67,14 +67,6 @@ func (c *check) clone() check {
 	k := *c
 	k.runs, k.calls, k.causes = slices.Clone(c.runs), slices.Clone(c.calls), slices.Clone(c.causes)
 	return k
-}
-
-// appendTo writes c down for the comparison of states.
-func (c *check) appendTo(b []byte) []byte {
-	for _, k := range c.causes {
-		b = append(append(b, k.id...), ' ')
-	}
-	return fmt.Appendf(b, "%v %v %d %d %+v", c.runs, c.calls, c.active, c.failed, c.open)
 }
 
 // first returns the events of the first commit with that cause.
@@ -327,6 +319,27 @@ func (c *check) end(id events.RunID, word string, rec events.Receipt, in Input) 
 		}
 	}
 	return owes, nil
+}
+
+// keeps checks that a commit leaves out nothing that a model had written and
+// people have seen: it is in the step, or in the receipt of the run.
+func keeps(list []events.Event, text string) error {
+	for _, e := range list {
+		kept := text
+		switch e := e.(type) {
+		case events.StepCompleted:
+			return nil
+		case events.RunFailed:
+			kept = e.Receipt.Text
+		case events.RunCancelled:
+			kept = e.Receipt.Text
+		default:
+		}
+		if kept != text {
+			return broken("I3", "a run ends with the text %q, and people have seen %q", kept, text)
+		}
+	}
+	return nil
 }
 
 // paid checks a debt against a ledger row.

@@ -55,9 +55,14 @@ func (w *world) menu(list []move) []move {
 			list = append(list, move{k, i, j})
 		}
 	}
-	if i := w.urgent(); w.canon && i >= 0 {
-		w.handMenu(i, add)
-		return list
+	if w.canon {
+		if i := w.urgent(); i >= 0 {
+			w.handMenu(i, add)
+			return list
+		}
+		if m, ok := w.remnant(); ok {
+			return append(list, m)
+		}
 	}
 	for i := range w.people {
 		if w.sent&(1<<i) == 0 {
@@ -129,6 +134,28 @@ func (w *world) urgent() int {
 		}
 	}
 	return -1
+}
+
+// remnant returns the next move of what a run has left behind that is over: a
+// timer to fire, a letter to deliver. All it leads to is an ack. When nothing
+// goes wrong any more the search need not try how long that takes.
+func (w *world) remnant() (move, bool) {
+	if w.faults > 0 {
+		return move{}, false
+	}
+	agents, tools := w.busy()
+	for i := range w.post {
+		p := &w.post[i]
+		switch {
+		case p.acked || p.letter.run == "" || w.head.check.over(p.letter.run) == "":
+		case p.scheduled:
+			return move{moveFire, i, 0}, true
+		case w.held(p):
+		case p.letter.item == nil && agents < w.agents, p.letter.item != nil && tools < w.tools:
+			return move{moveDeliver, i, 0}, true
+		}
+	}
+	return move{}, false
 }
 
 // handMenu adds what hand i may do, and what may happen to it.

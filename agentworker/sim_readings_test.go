@@ -188,6 +188,15 @@ var readings = []planted{
 		return d
 	}}},
 	{"33", "messages are taken as they are pulled", "O", "queue", 0, reading{outOfTurn: true}},
+	{"34", "what a stopped answer had said is left out", "I3", "alone", 0, reading{after: func(_ *Rules, _ *events.Conversation, _ *decision, _ Outcome, _ Input, d Decision) Decision {
+		for i, e := range d.Events {
+			if e, ok := e.(events.RunFailed); ok {
+				e.Receipt.Text = ""
+				d.Events[i] = e
+			}
+		}
+		return d
+	}}},
 }
 
 // startsNothing is d without the run that begins after the end of another.

@@ -128,7 +128,7 @@ func (r *searcher) search(s *setting, enough func() bool) (done bool, moves []st
 		}
 		r.path = append(r.path, frame{w: k, menu: k.menu(make([]move, 0, 16))})
 	}
-	return true, nil, nil
+	return true, nil, w.unlike
 }
 
 // blank returns a world to be written over.

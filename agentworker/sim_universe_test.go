@@ -2,7 +2,6 @@ package agentworker
 
 import (
 	"fmt"
-	"hash/maphash"
 	"strings"
 	"time"
 
@@ -86,6 +85,7 @@ type letter struct {
 	lease events.Lease
 	timer bool          // a deadline or an expiry
 	about events.CallID // of an answer
+	run   events.RunID  // that it is of no use without
 }
 
 // A universe holds what many worlds share and what never changes once it is
@@ -99,6 +99,9 @@ type universe struct {
 	callNo   map[events.CallID]int
 	runs     map[events.RunID]string // what histories call them
 	timers   map[string]string       // likewise, by id
+	causes   map[string]events.RunID // the run of an inbox id that says nothing once that run is over
+	merged   int                     // states that were there before
+	unlike   error                   // two states that were taken for one wrongly
 	states   map[[2]uint64]*snapshot // only with canon
 	decided  map[decisionKey]*decision
 	numbered int
@@ -124,6 +127,7 @@ type decision struct {
 	next  *snapshot // the state once it is stored; nil before it was computed
 	err   error
 	claim Claim
+	text  string // what the model had written
 }
 
 type decisionKey struct {
@@ -137,6 +141,7 @@ func newUniverse(s *setting) *universe {
 	}
 	return &universe{
 		setting: s, ref: ref, byName: map[string]*letter{}, callNo: map[events.CallID]int{}, runs: map[events.RunID]string{}, timers: map[string]string{},
+		causes: map[string]events.RunID{},
 		states: map[[2]uint64]*snapshot{}, decided: map[decisionKey]*decision{},
 	}
 }
@@ -151,9 +156,33 @@ func (u *universe) letter(name string, make func(*letter)) *letter {
 	l := &letter{name: name, id: len(u.letters), first: len(u.letters)}
 	make(l)
 	l.lease.Sequence = uint64(l.id) + 1
+	l.run = l.runOf()
+	if l.run != "" && l.about == "" {
+		u.causes[l.in.ID] = l.run
+	}
 	u.letters = append(u.letters, l)
 	u.byName[name] = l
 	return l
+}
+
+// runOf returns the run outside which l means nothing, if there is one.
+func (l *letter) runOf() events.RunID {
+	switch c := l.in.Command.(type) {
+	case events.Result:
+		return c.RunID
+	case events.RunDeadline:
+		return c.RunID
+	case events.ApprovalExpiry:
+		return events.RunOf(c.CallID)
+	case events.Answer:
+		return events.RunOf(c.CallID)
+	case events.Cancel:
+		return c.RunID
+	}
+	if l.item != nil {
+		return l.item.RunID
+	}
+	return ""
 }
 
 // copy returns the n-th copy of l, 1 being l itself.
@@ -313,6 +342,9 @@ func (u *universe) decide(s *snapshot, h *bearer, now time.Duration) *decision {
 		d = u.wrong.decision(u.rules, s.conv, in)
 	}
 	made := u.decision(s, in, d)
+	if h.model != 0 {
+		made.text = u.models[h.model-1].Text
+	}
 	u.decided[k] = made
 	return made
 }
@@ -338,33 +370,14 @@ func (u *universe) store(d *decision) *snapshot {
 		By: d.in.by(), Time: d.in.Now, Events: d.Events,
 	}
 	d.owes, d.err = s.check.commit(k, d.in)
+	if err := keeps(d.Events, d.text); d.err == nil {
+		d.err = err
+	}
 	if err := s.conv.Apply(k); err != nil {
 		d.err = fmt.Errorf("fold: %w", err)
 	}
 	d.next = u.intern(s)
 	return d.next
-}
-
-var seeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
-
-// intern returns the state that equals s, or makes s the one.
-func (u *universe) intern(s *snapshot) *snapshot {
-	if !u.canon {
-		s.id = u.number()
-		return s
-	}
-	b, err := s.conv.Encode()
-	if err != nil {
-		panic(err)
-	}
-	b = s.check.appendTo(b)
-	key := [2]uint64{maphash.Bytes(seeds[0], b), maphash.Bytes(seeds[1], b)}
-	if known := u.states[key]; known != nil {
-		return known
-	}
-	s.id = u.number()
-	u.states[key] = s
-	return s
 }
 
 // A row is what the ledger says of a call.

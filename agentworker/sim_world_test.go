@@ -99,60 +99,6 @@ func (w *world) into(k *world) *world {
 	return k
 }
 
-// key writes down all that tells w from another world of its universe.
-func (w *world) key(b []byte) []byte {
-	num := func(list ...int) {
-		for _, v := range list {
-			b = append(b, byte(v), byte(v>>8), byte(v>>16), byte(v>>24))
-		}
-	}
-	num(w.head.id, w.faults, int(w.sent), len(w.flying), len(w.landed), len(w.hands), len(w.post))
-	if w.faults > 0 && w.kinds[moveStale] {
-		for _, s := range w.past {
-			num(s.id)
-		}
-	}
-	for _, d := range w.flying {
-		num(d.id)
-	}
-	for _, d := range w.landed {
-		num(d.id)
-	}
-	for i := range w.hands {
-		h := &w.hands[i]
-		num(h.letter.id, h.delivery<<8|h.twin, int(h.phase)<<8|h.model<<4|int(h.row), idOf(h.dec), idOf(h.call))
-		if h.seen == nil {
-			num(0)
-		} else {
-			num(h.seen.id)
-		}
-	}
-	for _, p := range w.post {
-		if p.acked {
-			p.delivery, p.ill, p.nacked = 0, false, false
-		}
-		num(p.letter.id, p.turn<<16|p.delivery<<4|bit(p.nacked)<<3|bit(p.scheduled)<<2|bit(p.acked)<<1|bit(p.ill))
-	}
-	for _, r := range w.ledger {
-		b = append(b, byte(r))
-	}
-	return b
-}
-
-func bit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
-}
-
-func idOf(d *decision) int {
-	if d == nil {
-		return 0
-	}
-	return d.id
-}
-
 func (w *world) fail(err error) {
 	if w.err == nil {
 		w.err = err
