@@ -186,10 +186,11 @@ func (e *Edge) panicked(w *recorder, r *http.Request, v any) {
 	writeError(w, requestID(r), apiErrorOf(fmt.Errorf("panic: %v", v)))
 }
 
-// fail answers with an error and logs those that are ours.
+// fail answers with an error and logs those that are ours. Who has gone away, as
+// a page does that is closed, has cut off the work, and that is no failure.
 func (e *Edge) fail(w http.ResponseWriter, r *http.Request, err error) {
 	a := apiErrorOf(err)
-	if a.status >= 500 && a.code != codeDraining {
+	if a.status >= 500 && a.code != codeDraining && r.Context().Err() == nil {
 		e.o.Logger.Warn("request failed", "request_id", requestID(r), "code", a.code, "err", err)
 	}
 	writeError(w, requestID(r), a)
