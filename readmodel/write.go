@@ -162,10 +162,12 @@ func (s *Store) Write(ctx context.Context, b *Batch) error {
 	return nil
 }
 
-// inTx runs f in a transaction. sync is synchronous_commit.
+// inTx runs f in a transaction. sync is synchronous_commit. A process that is
+// stopped in the middle must not keep the checkpoint from all others.
 func (s *Store) inTx(ctx context.Context, sync string, f func(pgx.Tx) error) error {
 	return pgx.BeginFunc(ctx, s.pool, func(tx pgx.Tx) error {
-		_, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true), set_config('synchronous_commit', $2, true)`, s.timeout, sync)
+		_, err := tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $1, true),
+			set_config('synchronous_commit', $2, true)`, s.timeout, sync)
 		if err != nil {
 			return err
 		}

@@ -22,9 +22,10 @@ import (
 	"github.com/parleychat/parley/internal/fault"
 )
 
-// statementTimeout bounds each statement below the AckWait of tool workers, so
-// that a stuck transaction is over before its call is delivered again.
-const statementTimeout = "10s"
+// stuck bounds each statement, and each pause between two, below the AckWait of
+// tool workers: a stuck transaction, also one whose process was stopped in its
+// middle, gives its rows back before its call is delivered again.
+const stuck = "10s"
 
 // ErrArguments reports a call id that was used with another tool or other arguments.
 var ErrArguments = errors.New("call id was used with other arguments")
@@ -171,7 +172,8 @@ func Refuse(ctx context.Context, pool *pgxpool.Pool, c Call, why events.ToolErro
 
 // insert adds c's row, or waits for and leaves the one that is there.
 func insert(ctx context.Context, tx pgx.Tx, c Call, state string, hash []byte, refusal *events.ToolError) (won bool, err error) {
-	if _, err := tx.Exec(ctx, "SET LOCAL statement_timeout = '"+statementTimeout+"'"); err != nil {
+	_, err = tx.Exec(ctx, `SELECT set_config('statement_timeout', $1, true), set_config('idle_in_transaction_session_timeout', $1, true)`, stuck)
+	if err != nil {
 		return false, err
 	}
 	var run, code, message *string
