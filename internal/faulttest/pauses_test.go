@@ -11,9 +11,15 @@ import (
 	"github.com/parleychat/parley/internal/fault"
 )
 
-// pauses are workers that stop at a point for longer than an AckWait, while
+// pauses are processes that stop at a point for longer than their lease, while
 // another goes on, and then wake up and go on themselves.
 var pauses = []death{
+	{fault.BatchBefore, 2, "recorder", add},
+	{fault.BatchCommitBefore, 1, "recorder", add},
+	{fault.BatchAfter, 1, "recorder", add},
+	{fault.EffectBefore, 1, "toolworker", add},
+	{fault.ToolCommitBefore, 1, "toolworker", add},
+
 	{fault.CommitBefore, 1, "agentworker", add},
 	{fault.CommitBefore, 2, "agentworker", add},
 	{fault.CommitBefore, 3, "agentworker", add},
@@ -32,14 +38,12 @@ var pauses = []death{
 	{fault.AgentAckBefore, 2, "agentworker", add},
 
 	{fault.LedgerBefore, 1, "toolworker", add},
-	{fault.EffectBefore, 1, "toolworker", add},
-	{fault.ToolCommitBefore, 1, "toolworker", add},
 	{fault.ToolCommitAfter, 1, "toolworker", add},
 	{fault.AnswerBefore, 1, "toolworker", add},
 	{fault.AnswerAfter, 1, "toolworker", add},
 }
 
-// TestEveryPause stops a worker at a point, lets another take its work over, and
+// TestEveryPause stops a process at a point, lets another take its work over, and
 // wakes it: nothing that it does then may count.
 func TestEveryPause(t *testing.T) {
 	t.Parallel()
@@ -53,9 +57,8 @@ func TestEveryPause(t *testing.T) {
 	}
 }
 
-// wakes has a role stop at a point and wake up when another has done its work.
-// Where that one has to wait for it, because it holds a row of the ledger, it
-// wakes after two AckWaits.
+// wakes has a role stop at a point, another do its work, and the first wake up.
+// The other need not wait for it: what it holds, Postgres takes from it.
 func wakes(at fault.Point, pass int, role string, drive func(*world)) story {
 	return story{known: true, tell: func(w *world) {
 		for _, r := range roles {
@@ -67,8 +70,9 @@ func wakes(at fault.Point, pass int, role string, drive func(*world)) story {
 		drive(w)
 		p.stopped(at, pass)
 		w.start(role)
-		w.eventually(2*ackWait, func() bool { return len(w.look()) == 0 })
+		w.settled()
 		p.wake()
+		p.terminate() // which waits until it has done what it was about to do
 	}}
 }
 

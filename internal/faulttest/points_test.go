@@ -26,9 +26,15 @@ type death struct {
 
 // deaths are at least one for each point.
 var deaths = []death{
+	{fault.BatchBefore, 2, "recorder", add}, // the longest first
+	{fault.BatchCommitBefore, 1, "recorder", add},
+	{fault.BatchAfter, 1, "recorder", add},
+
 	{fault.EdgeEnqueueBefore, 1, "edge", add},
 	{fault.EdgeEnqueueAfter, 1, "edge", add},
 	{fault.EdgeEnqueueAfter, 1, "edge", byHand},
+	{fault.EdgeEnqueueBefore, 2, "edge", cancelled},
+	{fault.EdgeEnqueueAfter, 2, "edge", cancelled},
 
 	{fault.CommitBefore, 1, "agentworker", add},
 	{fault.CommitBefore, 2, "agentworker", add},
@@ -72,10 +78,6 @@ var deaths = []death{
 	{fault.AnswerBefore, 1, "toolworker", add},
 	{fault.AnswerAfter, 1, "toolworker", add},
 	{fault.ToolAckAfter, 1, "toolworker", byHand},
-
-	{fault.BatchBefore, 2, "recorder", add},
-	{fault.BatchCommitBefore, 1, "recorder", add},
-	{fault.BatchAfter, 1, "recorder", add},
 }
 
 // dies has a role die at a point and start again.
