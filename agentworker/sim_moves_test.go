@@ -197,6 +197,12 @@ func (w *world) handMenu(i int, add func(k moveKind, i, j int)) {
 		for j := 1; j < len(w.owed(h)); j++ {
 			add(movePart, i, j)
 		}
+		for j := range w.models {
+			// The model call has begun beside the emissions.
+			if w.models[j].drained && h.dec.Then == CallModel && w.faults > 0 {
+				add(moveModel, i, j)
+			}
+		}
 	case acks:
 		add(moveDeaf, i, 0)
 	case replies:
@@ -254,6 +260,9 @@ func (w *world) do(m move) {
 		w.step(m.i)
 	case moveModel:
 		h := &w.hands[m.i]
+		if h.phase == emits {
+			h.call, h.dec, h.seen = h.dec, nil, nil
+		}
 		h.model, h.phase = m.j+1, reads
 		if w.models[m.j].bad {
 			w.faults--

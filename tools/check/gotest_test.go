@@ -164,3 +164,14 @@ func names(entries []entry) []string {
 	}
 	return ns
 }
+
+func TestSearched(t *testing.T) {
+	t.Parallel()
+	out := "=== RUN   TestSearch\n    sim_search_test.go:286: searched 7 states by 9 moves; 1 of 2 regions to their end\n--- PASS: TestSearch (0.09s)\nPASS\n"
+	if sum, passed := searched(out); sum != "searched 7 states by 9 moves; 1 of 2 regions to their end" || passed != 1 {
+		t.Errorf("%q, %d passed", sum, passed)
+	}
+	if sum, _ := searched("PASS\n"); sum != "" {
+		t.Errorf("%q without a search", sum)
+	}
+}

@@ -59,14 +59,21 @@ func runSearch(ctx context.Context, j *job) error {
 	if err != nil {
 		return err
 	}
-	_, sum, ok := strings.Cut(out, "searched ")
-	if !ok {
+	sum, passed := searched(out)
+	if sum == "" {
 		return errors.New("nothing was searched")
 	}
-	sum, _, _ = strings.Cut(sum, "\n")
-	j.at("searched %s", sum)
-	j.pass(strings.Count(out, "--- PASS: "))
+	j.note(sum)
+	j.pass(passed)
 	return nil
+}
+
+// searched reads the sum of a search and how many tests passed from `go test -v`.
+func searched(out string) (sum string, passed int) {
+	if _, rest, ok := strings.Cut(out, ": searched "); ok {
+		sum, _, _ = strings.Cut("searched "+rest, "\n")
+	}
+	return sum, strings.Count(out, "--- PASS: ")
 }
 
 // runFuzz gives each fuzz target of the tree half a minute. An input that breaks
