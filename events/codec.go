@@ -1,6 +1,7 @@
 package events
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -97,7 +98,23 @@ func encodeEvent(e Event) ([]byte, error) {
 	return encodeTagged(e.EventType(), e)
 }
 
-func decodeEvent(raw []byte, e *Event) error {
+// leadingType returns the "type" of an object that begins with it, as ours do.
+// Nothing is said about the rest.
+func leadingType(raw []byte) []byte {
+	rest, _ := bytes.CutPrefix(raw, []byte(`{"type":"`))
+	name, _, _ := bytes.Cut(rest, []byte(`"`))
+	return name
+}
+
+func decodeEvent(raw []byte, e *Event) (err error) {
+	// A known type that comes first needs no look at the whole for its name: its
+	// decoder takes that look. No name of ours has a character that JSON escapes.
+	if dec, known := eventDecoders[string(leadingType(raw))]; known {
+		if *e, err = dec(raw); err != nil {
+			return fmt.Errorf("event %s: %w", leadingType(raw), err)
+		}
+		return nil
+	}
 	name, err := typeOf(raw)
 	if err != nil {
 		return err

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"golang.org/x/text/unicode/norm"
 )
@@ -36,6 +37,9 @@ func words(text string) []string {
 	if len(text) > searchedText {
 		text = strings.ToValidUTF8(text[:searchedText], "")
 	}
+	if plain(text) {
+		return distinct(plainWords(text))
+	}
 	for _, r := range norm.NFKD.String(text) {
 		switch {
 		case r >= firstUnspaced && unicode.In(r, unicode.Han, unicode.Hiragana, unicode.Katakana, unicode.Thai) && unicode.IsLetter(r):
@@ -49,9 +53,42 @@ func words(text string) []string {
 		}
 	}
 	flush()
+	return distinct(list)
+}
+
+func distinct(list []string) []string {
 	slices.Sort(list)
 	list = slices.Compact(list)
 	return list[:min(len(list), searchedWords)]
+}
+
+// plain reports whether a text is all ASCII.
+func plain(text string) bool {
+	for i := range len(text) {
+		if text[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// plainWords is the loop of [words] for what most texts are made of: its words
+// are parts of one copy.
+func plainWords(text string) []string {
+	var list []string
+	text = strings.ToLower(text)
+	from := -1
+	for i := range len(text) + 1 {
+		inside := i < len(text) && ('a' <= text[i] && text[i] <= 'z' || '0' <= text[i] && text[i] <= '9')
+		switch {
+		case inside && from < 0:
+			from = i
+		case !inside && from >= 0:
+			list = append(list, text[from:min(i, from+wordRunes)])
+			from = -1
+		}
+	}
+	return list
 }
 
 // wordQuery returns the tsquery that finds texts with a word that begins with
