@@ -172,6 +172,8 @@ func (h *handler) inTurn(ctx context.Context) error {
 		switch {
 		case err == nil && mine && (whole || partial > partialLooks):
 			return nil
+		case permanent(err):
+			return err
 		case err != nil && ctx.Err() == nil:
 			h.w.logger.Warn("waiting for a turn", "conversation_id", h.entry.ref.Conversation(), "err", err)
 		}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/parleychat/parley/auth"
 	"github.com/parleychat/parley/eventlog"
+	"github.com/parleychat/parley/events"
 	"github.com/parleychat/parley/readmodel"
 )
 
@@ -36,6 +37,7 @@ const (
 	codeDraining       = "draining"
 	codeNotAcceptable  = "not_acceptable"
 	codeMethod         = "method_not_allowed"
+	codeUnreadable     = "unreadable"
 	codeInternal       = "internal"
 )
 
@@ -82,10 +84,27 @@ func keyReused() *apiError {
 }
 
 func unavailable(what string, cause error) *apiError {
+	if e := unreadable(cause); e != nil {
+		return e
+	}
 	return &apiError{
 		status: http.StatusServiceUnavailable, code: codeUnavailable, retry: time.Second, cause: cause,
 		message: what + " cannot be reached at the moment. Try again shortly; the same id is never carried out twice.",
 	}
+}
+
+// unreadable tells of a conversation with a commit that this build cannot read:
+// trying again does not help. It is nil for any other error.
+func unreadable(cause error) *apiError {
+	for _, e := range []error{events.ErrVersion, events.ErrMalformed, events.ErrForeign} {
+		if errors.Is(cause, e) {
+			return &apiError{
+				status: http.StatusInternalServerError, code: codeUnreadable, cause: cause,
+				message: "This conversation holds something that this version of Parley cannot read. Nothing in it was changed.",
+			}
+		}
+	}
+	return nil
 }
 
 func draining() *apiError {

@@ -101,6 +101,9 @@ func (w *watch) catchUp() {
 		case first && errors.As(err, new(*apiError)):
 			w.fail(apiErrorOf(err))
 			return
+		case first && unreadable(err) != nil:
+			w.fail(unreadable(err))
+			return
 		case err != nil:
 			p.hub.logger.Warn("catch up", "conversation_id", w.t.ref.Conversation(), "n", after, "err", err)
 			wait = max(wait, 100*time.Millisecond)

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go"
 	"github.com/prometheus/client_golang/prometheus"
@@ -307,6 +308,7 @@ func TestRejections(t *testing.T) {
 	want := map[uint64]string{}
 	want[w.publish(good.Log(), "a", []byte("no json"))] = reasonMalformed
 	want[w.publish(good.Log(), "b", []byte(`{"v":2}`))] = reasonMalformed
+	want[w.publish(good.Log(), "k", []byte(long(1<<20/5-1<<8)))] = reasonMalformed // as large as the stream takes
 	want[w.publish(bert.Log(), "c", encode(w.commit(good, events.ConversationPinned{})))] = reasonForeign
 	want[w.publish("log.xx.yy.zz", "d", encode(w.commit(good, events.ConversationPinned{})))] = reasonForeign
 	skipped := w.commit(hole, events.ConversationPinned{Pinned: true})
@@ -326,6 +328,8 @@ func TestRejections(t *testing.T) {
 	w.last[bert]-- // the later one went to a subject of nobody
 	w.talk(bert, "bert goes on")
 	w.append(good, events.ConversationRenamed{Title: "still here", By: events.ByUser})
+	w.append(good, events.Unknown{Type: "weather.changed", Raw: jsontext.Value(`{"type":"weather.changed"}`)}, events.ConversationPinned{})
+	w.talk(good, long(events.MaxCommit/5-1<<9)) // a commit as large as they come
 	r.wait(w.seq)
 	// In one batch with its original as well.
 	r.stop()
@@ -346,7 +350,7 @@ func TestRejections(t *testing.T) {
 	w.talk(bert, "once more")
 	r.wait(w.seq)
 	ready := r.Ready()
-	for _, want := range []string{"2 messages of the log rejected: malformed", "2 messages of the log rejected: foreign", "1 messages of the log rejected: gap", "2 messages of the log rejected: altered"} {
+	for _, want := range []string{"3 messages of the log rejected: malformed", "2 messages of the log rejected: foreign", "1 messages of the log rejected: gap", "2 messages of the log rejected: altered"} {
 		if ready == nil || !strings.Contains(ready.Error(), want) {
 			t.Errorf("ready: %v, want %q", ready, want)
 		}
