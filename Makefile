@@ -1,5 +1,5 @@
 # Short names only: everything works without make.
-.PHONY: help dev check full test lint fmt generate
+.PHONY: help dev check full test bench lint fmt generate
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -15,6 +15,9 @@ full: ## the same and the long proofs
 
 test: ## Go tests
 	go test ./...
+
+bench: ## measure a whole Parley against a bare proxy
+	go run ./cmd/parley bench
 
 lint: ## golangci-lint
 	go tool -modfile=tools.mod golangci-lint run

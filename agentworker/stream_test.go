@@ -30,7 +30,7 @@ func TestDeltasGoOutInTime(t *testing.T) {
 		}, 100, 0, 0, 100},
 		{"early and late in turn", func(i int) time.Duration { return time.Duration(i)*token + time.Duration(i%2)*token/2 }, 100, 0, 0, 100},
 		{"a stall of half a second, and in time again", func(i int) time.Duration {
-			return max(time.Duration(i), min(time.Duration(i)+25, 35)) * token
+			return time.Duration(max(i, min(i+25, 35))) * token
 		}, 100, flushEvery, 45, 100},
 		{"a fast model, gathered", func(i int) time.Duration { return time.Duration(i) * time.Millisecond }, 1600, flushEvery, 1600, 100 + flushBurst},
 	} {

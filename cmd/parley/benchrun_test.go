@@ -24,7 +24,7 @@ func TestBenchMeasuresAWholeParley(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 4*time.Minute) // nine modes, of seconds each
 	defer cancel()
 	file := filepath.Join(t.TempDir(), "lines.jsonl")
-	p := parley(t, nil, "bench", "--levels", "2", "--for", "1s", "--agent-ack-wait", "6s", "--json", file)
+	p := parley(t, nil, "bench", "--levels", "2", "--for", "1s", "--agent-ack-wait", "2s", "--json", file)
 	select {
 	case <-p.done:
 	case <-ctx.Done():
