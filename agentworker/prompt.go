@@ -69,11 +69,12 @@ func (p *Prompt) request(s *events.Conversation, run *events.Run, tools []events
 	if err != nil {
 		return openai.Request{}, err
 	}
-	var groups [][]openai.Message
+	// The newest first, then turned around: one list, however long the history.
+	var list, told []openai.Message
 	size := 0
 	for p := range s.Back(run) {
-		group := exchange(p)
-		for _, m := range group {
+		told = exchange(told[:0], p)
+		for _, m := range told {
 			size += len(m.Text)
 			for _, t := range m.ToolCalls {
 				size += len(t.Name) + len(t.Arguments)
@@ -82,12 +83,13 @@ func (p *Prompt) request(s *events.Conversation, run *events.Run, tools []events
 		if size > historyBytes && p != run {
 			break
 		}
-		groups = append(groups, group)
+		for _, m := range slices.Backward(told) {
+			list = append(list, m)
+		}
 	}
-	req := openai.Request{Model: run.Model, Messages: []openai.Message{{Role: openai.System, Text: system}}}
-	for _, group := range slices.Backward(groups) {
-		req.Messages = append(req.Messages, group...)
-	}
+	list = append(list, openai.Message{Role: openai.System, Text: system})
+	slices.Reverse(list)
+	req := openai.Request{Model: run.Model, Messages: list}
 	for _, t := range tools {
 		if !t.PeopleOnly {
 			req.Tools = append(req.Tools, openai.Tool{Name: t.Name, Description: t.Description, Schema: t.Schema})
@@ -96,9 +98,9 @@ func (p *Prompt) request(s *events.Conversation, run *events.Run, tools []events
 	return req, nil
 }
 
-// exchange returns a run as the model saw it: every call has exactly one reply.
-func exchange(run *events.Run) []openai.Message {
-	list := []openai.Message{{Role: openai.User, Text: run.Message.Text}}
+// exchange appends a run as the model saw it: every call has exactly one reply.
+func exchange(list []openai.Message, run *events.Run) []openai.Message {
+	list = append(list, openai.Message{Role: openai.User, Text: run.Message.Text})
 	for _, step := range run.Steps {
 		m := openai.Message{Role: openai.Assistant, Text: step.Text}
 		var replies []openai.Message

@@ -65,7 +65,11 @@ func (c *benchCmd) Run(ctx context.Context, e *env) (err error) {
 		defer func() { err = errors.Join(err, f.Close()) }()
 		o.Lines = io.Writer(f)
 	}
-	return bench.Run(ctx, o)
+	err = bench.Run(ctx, o)
+	if errors.As(err, new(bench.UsageError)) {
+		return usageError{err}
+	}
+	return err
 }
 
 func hostPort(u *url.URL) string {

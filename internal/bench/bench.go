@@ -56,6 +56,9 @@ var ErrWorse = errors.New("worse than the earlier run")
 // ErrLost reports lost or doubled tokens, or a failed answer: no figure makes up for that.
 var ErrLost = errors.New("answers were not whole")
 
+// A UsageError is an option that cannot be meant; nothing was started.
+type UsageError struct{ error }
+
 // A mode is one kind of load.
 type mode struct {
 	name   string
@@ -106,7 +109,7 @@ type bench struct {
 func Run(ctx context.Context, o Options) (err error) {
 	chosen, err := o.check()
 	if err != nil {
-		return err
+		return UsageError{err}
 	}
 	dir, err := os.MkdirTemp(o.Dir, "parley-bench-")
 	if err != nil {

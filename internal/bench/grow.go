@@ -68,8 +68,16 @@ func (b *bench) grow(ctx context.Context, level int) (*Line, error) {
 func (b *bench) probe(ctx context.Context, c *client, a ask, n int) (long, fresh Spread, err error) {
 	var inLong, inFresh samples
 	for range n {
-		if err := errors.Join(b.ask1(c, a, false, &inLong), b.ask1(c, a, true, &inFresh), ctx.Err()); err != nil {
-			return long, fresh, err
+		for _, isFresh := range []bool{false, true} {
+			to := &inLong
+			if isFresh {
+				to = &inFresh
+			}
+			// After a new conversation's answer the agent still names it.
+			b.clock.until(ctx, b.clock.now()+thinking)
+			if err := errors.Join(b.ask1(c, a, isFresh, to), ctx.Err()); err != nil {
+				return long, fresh, err
+			}
 		}
 	}
 	return inLong.spread(), inFresh.spread(), nil
