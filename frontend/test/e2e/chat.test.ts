@@ -59,7 +59,7 @@ it('50, 70: a reload in the middle of an answer goes on with the same text', asy
 });
 
 it('49: two tabs show the same live answer, and a stop in one is a stop in the other', async () => {
-  await say(page, '/long 400');
+  await say(page, '/long 2000'); // it must not end by itself before the other tab has come
   await words(page, 10);
   const other = await person.open(`/c/${idOf(page)}`);
   await words(other, 10);
@@ -223,6 +223,7 @@ it('27: what a model or a person writes never runs', async () => {
     '<img src=x onerror="document.title=\'owned\'"> <script>document.title="owned"</script> [x](javascript:alert(1))';
   await say(page, `Add a task ${evil}`);
   await ended(page, 'completed', 'failed');
-  expect(await page.title()).not.toContain('owned');
+  // The conversation is named after its first message, word for word.
+  expect(await page.title()).not.toBe('owned');
   expect(await page.locator('[role=log] img, [role=log] script, a[href^="javascript:"]').count()).toBe(0);
 });
