@@ -20,65 +20,78 @@ import (
 var queues = []string{events.StreamInbox, events.StreamWork}
 
 // quiet waits until every queue is empty and the recorder has reached the end
-// of the log, and reports whether that came true in time.
-func (w *world) quiet(ctx context.Context, limit time.Duration) (bool, string) {
-	ctx, cancel := context.WithTimeout(ctx, limit)
+// of the log. It gives up when nothing has moved for as long as patience, or
+// after ten times that, and then says what was left.
+func (w *world) quiet(ctx context.Context, patience time.Duration) (bool, string) {
+	ctx, cancel := context.WithTimeout(ctx, 10*patience)
 	defer cancel()
-	open := "nothing was looked at"
+	open, seen, moved := "nothing could be looked at", progress{}, time.Now()
 	for still := 0; still < 3; {
 		// A question or its answer may be lost while leaders change.
 		actx, stop := context.WithTimeout(ctx, 3*time.Second)
-		what, err := w.unfinished(actx)
+		what, now, err := w.unfinished(actx)
 		stop()
 		switch {
-		case err != nil && ctx.Err() == nil:
+		case err != nil:
 			open, still = err.Error(), 0
 		case what != "":
 			open, still = what, 0
-		case err == nil:
+		default:
 			still++
 		}
-		if !pause(ctx, 300*time.Millisecond) {
+		now.asked = w.model.busy()
+		if err == nil && now != seen {
+			seen, moved = now, time.Now()
+		}
+		if time.Since(moved) > patience || !pause(ctx, 300*time.Millisecond) {
 			return false, open
 		}
 	}
 	return true, ""
 }
 
+// progress is what moves while there is something to do.
+type progress struct {
+	seq      uint64 // of the newest commit
+	recorded int64
+	asked    int // pieces that the model has written
+}
+
 // unfinished names something that is still to be done, or "".
-func (w *world) unfinished(ctx context.Context) (string, error) {
+func (w *world) unfinished(ctx context.Context) (string, progress, error) {
+	var now progress
+	log, err := w.js.Stream(ctx, events.StreamLog)
+	if err != nil {
+		return "", now, fmt.Errorf("look at LOG: %w", err)
+	}
+	now.seq = log.CachedInfo().State.LastSeq
+	pool, err := w.database(ctx)
+	if err != nil {
+		return "", now, err
+	}
+	if err := pool.QueryRow(ctx, `SELECT seq FROM checkpoint WHERE stream = $1`, events.StreamLog).Scan(&now.recorded); err != nil {
+		return "", now, fmt.Errorf("look at the checkpoint: %w", err)
+	}
 	for _, name := range queues {
 		s, err := w.js.Stream(ctx, name)
 		if err != nil {
-			return "", fmt.Errorf("look at %s: %w", name, err)
+			return "", now, fmt.Errorf("look at %s: %w", name, err)
 		}
 		if n := s.CachedInfo().State.Msgs; n > 0 {
-			return fmt.Sprintf("%s holds %d messages", name, n), nil
+			return fmt.Sprintf("%s holds %d messages", name, n), now, nil
 		}
 	}
 	timers, err := w.js.Consumer(ctx, events.StreamTimer, eventlog.ConsumerTimers)
 	if err != nil {
-		return "", fmt.Errorf("look at the timers: %w", err)
+		return "", now, fmt.Errorf("look at the timers: %w", err)
 	}
 	if i := timers.CachedInfo(); i.NumPending+uint64(i.NumAckPending) > 0 {
-		return "timers have fired and are not handled", nil
+		return "timers have fired and are not handled", now, nil
 	}
-	log, err := w.js.Stream(ctx, events.StreamLog)
-	if err != nil {
-		return "", fmt.Errorf("look at LOG: %w", err)
+	if uint64(now.recorded) < now.seq {
+		return fmt.Sprintf("the recorder is at %d of %d", now.recorded, now.seq), now, nil
 	}
-	pool, err := w.database(ctx)
-	if err != nil {
-		return "", err
-	}
-	var seq int64
-	if err := pool.QueryRow(ctx, `SELECT seq FROM checkpoint WHERE stream = $1`, events.StreamLog).Scan(&seq); err != nil {
-		return "", fmt.Errorf("look at the checkpoint: %w", err)
-	}
-	if last := log.CachedInfo().State.LastSeq; uint64(seq) < last {
-		return fmt.Sprintf("the recorder is at %d of %d", seq, last), nil
-	}
-	return "", nil
+	return "", now, nil
 }
 
 // database connects as the owner, who sees everybody's rows.

@@ -21,7 +21,7 @@ type crowd struct {
 	edges  func() []string
 	token  func(events.UserID) (string, error)
 	client *http.Client
-	slow   bool // everybody asks for long answers alone
+	habit  habit
 
 	persons []*person
 	mu      sync.Mutex

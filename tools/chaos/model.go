@@ -23,6 +23,7 @@ type model struct {
 	mu       sync.Mutex
 	requests []*modelRequest
 	seen     map[string]int // requests per message and step
+	written  int            // pieces
 }
 
 // A modelRequest is one call as the model received it.
@@ -296,6 +297,7 @@ func (m *model) serve(ctx context.Context, w http.ResponseWriter, req *modelRequ
 			}
 			return outcomeCut
 		}
+		m.wrote()
 		if s.gap > 0 && !pause(ctx, s.gap) || !chunk(w, map[string]any{"content": piece}, nil) {
 			return outcomeGone
 		}
@@ -341,6 +343,19 @@ func chunk(w http.ResponseWriter, delta map[string]any, finish any) bool {
 	}
 	_, err = fmt.Fprintf(w, "data: %s\n\n", b)
 	return err == nil && http.NewResponseController(w).Flush() == nil
+}
+
+func (m *model) wrote() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.written++
+}
+
+// busy grows while the model writes.
+func (m *model) busy() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.written
 }
 
 // log returns the requests so far.

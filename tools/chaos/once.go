@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"github.com/parleychat/parley/events"
@@ -61,11 +62,15 @@ func (w *world) trouble(ctx context.Context, o options, say func(string, ...any)
 		token, _, err := w.issuer.Issue(string(u))
 		return token, err
 	})
-	c.slow = sceneOf(o).slow
+	c.habit = sceneOf(o).habit
+	var strained []span
+	var watching sync.WaitGroup
+	defer watching.Wait()
 	reading, stopReading := context.WithCancel(ctx)
 	defer stopReading()
 	writing, stopWriting := context.WithTimeout(ctx, o.last)
 	defer stopWriting()
+	watching.Go(func() { strained = w.strain(reading) })
 	written := c.run(writing, reading)
 	n := newNemesis(w, io.Discard)
 	plan := makePlan(o.seed, o.last-time.Second, o.nodes, sceneOf(o))
@@ -83,9 +88,9 @@ func (w *world) trouble(ctx context.Context, o options, say func(string, ...any)
 	}
 	say("everything runs again")
 	c.clarify(ctx)
-	patience := 75 * time.Second
+	patience := 30 * time.Second
 	if o.plant != "" {
-		patience = 15 * time.Second // most bugs show by never coming to rest
+		patience = 8 * time.Second // many bugs show by never coming to rest
 	}
 	quiet, open := w.quiet(ctx, patience)
 	if quiet {
@@ -110,6 +115,8 @@ func (w *world) trouble(ctx context.Context, o options, say func(string, ...any)
 	}
 	w.lastLook(ctx, c, e, say)
 	stopReading()
+	watching.Wait()
+	e.Faults = append(e.Faults, strained...)
 	for _, p := range c.persons {
 		e.Canaries[p.id] = p.canary
 		requests, foreign := p.records()

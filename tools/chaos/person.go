@@ -42,6 +42,12 @@ const (
 	maxRuns = 25
 )
 
+// Acts that a scene may prefer.
+const (
+	actMuch   = "much"
+	actCancel = "cancel"
+)
+
 // errNotSent reports that nothing left the client.
 var errNotSent = errors.New("not sent")
 
@@ -51,24 +57,28 @@ func newID() string { return uuid.Must(uuid.NewV7()).String() }
 func (p *person) write(ctx context.Context) {
 	acts := []struct {
 		weight int
+		name   string
 		act    func(context.Context)
 	}{
-		{46, p.say},
-		{8, p.sayTwice},
-		{7, p.sayMuch},
-		{12, p.cancel},
-		{10, p.callByHand},
-		{5, p.regenerate},
-		{4, p.edit},
-		{4, p.tidy},
-		{2, p.deleteAndRestore},
-		{4, p.misbehave},
-		{3, p.peep},
-		{2, p.borrow},
+		{46, "say", p.say},
+		{8, "twice", p.sayTwice},
+		{7, actMuch, p.sayMuch},
+		{12, actCancel, p.cancel},
+		{10, "by hand", p.callByHand},
+		{5, "regenerate", p.regenerate},
+		{4, "edit", p.edit},
+		{4, "tidy", p.tidy},
+		{2, "delete", p.deleteAndRestore},
+		{4, "misbehave", p.misbehave},
+		{3, "peep", p.peep},
+		{2, "borrow", p.borrow},
 	}
 	total := 0
-	for _, a := range acts {
-		total += a.weight
+	for i := range acts {
+		if acts[i].name == p.w.habit.act {
+			acts[i].weight *= 20
+		}
+		total += acts[i].weight
 	}
 	for {
 		if !pause(ctx, time.Duration(100+p.rng.IntN(900))*time.Millisecond) {
@@ -142,8 +152,13 @@ func (p *person) pick() *talk {
 // order makes up something to say.
 func (p *person) order(id string) order {
 	o := order{marker: id, canary: p.canary}
-	if p.w.slow {
+	switch p.w.habit.verb {
+	case verbSlow:
 		o.verb, o.count = verbSlow, 100+p.rng.IntN(30)
+		return o
+	case "":
+	default:
+		o.verb, o.count = p.w.habit.verb, 1+p.rng.IntN(6)
 		return o
 	}
 	switch dice := p.rng.IntN(100); {

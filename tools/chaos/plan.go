@@ -81,7 +81,7 @@ func makePlan(seed uint64, last time.Duration, nodes int, e scene) []harm {
 			f = draw(rng, nodes, between)
 		}
 		f.At = at
-		if e.slow && f.Kind == faultPause {
+		if e.brief && f.Kind == faultPause {
 			f.Hold = between(ackWait+200*time.Millisecond, ackWait+time.Second)
 		}
 		plan = append(plan, f)

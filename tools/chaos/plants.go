@@ -23,10 +23,19 @@ type scene struct {
 	// calm leaves the nemesis out.
 	calm  bool
 	dense bool
-	// slow lets persons ask for long answers alone, and pauses end soon after
-	// the AckWait.
-	slow   bool
-	deaths []death
+	// brief pauses end soon after the AckWait.
+	brief bool
+	habit
+	// elsewhere names the proof that notices the bug if chaos, which leaves it to
+	// chance, does not.
+	elsewhere string
+	deaths    []death
+}
+
+// A habit is what persons do more than others.
+type habit struct {
+	verb string // what they say, if not everything
+	act  string // what they do most
 }
 
 // A death is a place at which processes of a role kill themselves, after they
@@ -65,7 +74,19 @@ func preferring(kinds, roles []string) scene {
 }
 
 func slowly(s scene) scene {
-	s.slow = true
+	s.brief, s.verb = true, verbSlow
+	return s
+}
+
+// left leaves a bug that chaos only meets by chance to another proof.
+func left(elsewhere string, s scene) scene {
+	s.elsewhere = elsewhere
+	return s
+}
+
+// often lets persons do one thing most of the time.
+func often(act, verb string, s scene) scene {
+	s.habit = habit{verb, act}
 	return s
 }
 
@@ -77,12 +98,13 @@ func scenes() map[fault.Bug]scene {
 		fault.AckBeforeCommit:     dying(roleAgent, fault.CommitBefore, 60),
 		fault.AckBeforeEmit:       dying(roleAgent, fault.WorkBefore, 8),
 		fault.NoExpectedSequence:  preferring([]string{faultPause, faultKill}, agents),
-		fault.OwnCommitBlind:      preferring([]string{faultKill}, []string{roleNATS}),
+		fault.RebaseOnConflict:    often(actMuch, verbSay, calm),
+		fault.OwnCommitBlind:      left("internal/faulttest", preferring([]string{faultKill}, []string{roleNATS})),
 		fault.TakeoverAnyDelivery: preferring([]string{faultPause}, agents),
 		fault.LostLeaseAcks:       slowly(preferring([]string{faultPause, faultKill}, agents)),
 		fault.EmitFromDecision:    dying(roleAgent, fault.WorkBefore, 8),
 		fault.TakeoverNoTimer:     dying(roleAgent, fault.TimerBefore, 12),
-		fault.CancelEndsRun:       preferring([]string{faultPause, faultPostgres}, tools),
+		fault.CancelEndsRun:       often(actCancel, verbAdd, preferring([]string{faultPause, faultPostgres}, tools)),
 		fault.DrainCompletes:      slowly(preferring([]string{faultTerm}, agents)),
 		fault.StopDropsText:       calm,
 		fault.DeltaAttemptFixed:   slowly(calm),
@@ -91,7 +113,7 @@ func scenes() map[fault.Bug]scene {
 		fault.NoRenewal:           slowly(calm),
 		fault.EffectOutside:       dying(roleTool, fault.ToolCommitBefore, 12),
 		fault.LedgerPerTry:        dying(roleTool, fault.AnswerBefore, 12),
-		fault.RevokeWithoutRow:    preferring([]string{faultPause, faultPostgres}, tools),
+		fault.RevokeWithoutRow:    often(actCancel, verbAdd, preferring([]string{faultPause}, tools)),
 		fault.AckBeforeAnswer:     dying(roleTool, fault.AnswerBefore, 12),
 		fault.CheckpointFirst:     dying(roleRecorder, fault.BatchCommitBefore, 6),
 		fault.CheckpointIgnored:   preferring([]string{faultKill}, []string{roleRecorder}),
@@ -126,8 +148,9 @@ const (
 
 // A catch says how a planted bug was found, if it was.
 type catch struct {
-	Bug    fault.Bug
-	Caught bool
+	Bug       fault.Bug
+	Caught    bool
+	Elsewhere string `json:",omitempty"`
 	// Check and What are of the first violation.
 	Check, What string
 	Seed        uint64
@@ -153,9 +176,10 @@ func runPlants(ctx context.Context, o options, stdout, stderr io.Writer) int {
 			code = 1
 		case bug == "":
 			fmt.Fprintf(stdout, "without a bug nothing is violated (%v)\n", c.Took.Round(time.Second))
-			continue
 		case c.Caught:
 			fmt.Fprintf(stdout, "%-22s caught by %s in run %d, %v: %s\n", bug, c.Check, c.Runs, c.Took.Round(time.Second), clip(c.What, 120))
+		case c.Elsewhere != "":
+			fmt.Fprintf(stdout, "%-22s not met in %d runs, %v; noticed by %s\n", bug, c.Runs, c.Took.Round(time.Second), c.Elsewhere)
 		default:
 			fmt.Fprintf(stdout, "%-22s NOT CAUGHT in %d runs, %v\n", bug, c.Runs, c.Took.Round(time.Second))
 			code = 1
@@ -173,7 +197,7 @@ func runPlants(ctx context.Context, o options, stdout, stderr io.Writer) int {
 
 // hunt runs one bug until a check finds something.
 func (o options) hunt(ctx context.Context, bug fault.Bug, progress io.Writer) (catch, error) {
-	c := catch{Bug: bug}
+	c := catch{Bug: bug, Elsewhere: scenes()[bug].elsewhere}
 	begun := time.Now()
 	runs := plantRuns
 	if bug == "" {

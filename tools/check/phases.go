@@ -35,6 +35,7 @@ func phases() []phase {
 		{name: "chaos", what: "60 s of killed, paused and restarted processes, then the proof of I1 to I8", needs: []string{"build"}, alone: true, run: runChaos("--for", "60s")},
 
 		{name: "chaos3", what: "the same for 3 minutes, with NATS as a cluster of three", needs: []string{"build"}, full: true, alone: true, run: runChaos("--for", "3m", "--nodes", "3")},
+		{name: "plants", what: "every planted bug caught by chaos", needs: []string{"build-faults"}, full: true, alone: true, timeout: time.Hour, run: runPlants},
 		{name: "start", what: "a fresh clone starts, starts again and stops in time", needs: []string{"build"}, full: true, alone: true, timeout: 20 * time.Minute, run: runStart},
 		{name: "test-pg18", what: "Go tests that use Postgres, on Postgres 18", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPostgres18},
 		{name: "test-pooler", what: "Go tests that use Postgres, through PgBouncer in transaction mode", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPooler},

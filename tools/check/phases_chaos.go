@@ -24,6 +24,51 @@ func runChaos(args ...string) func(context.Context, *job) error {
 	}
 }
 
+// runPlants is a phase of every planted bug, each of which chaos must catch.
+func runPlants(ctx context.Context, j *job) error {
+	bin := filepath.Join(filepath.Dir(j.ws.bin), "chaos")
+	if err := j.exec(ctx, command{args: []string{"go", "build", "-o", bin, "./tools/chaos"}}); err != nil {
+		return err
+	}
+	file := filepath.Join(j.ws.logs, j.phase.name+".json")
+	j.at("hunting")
+	err := j.exec(ctx, command{args: []string{bin, "--plants", "--json", file}, env: []string{"PARLEY_FAULTS_BIN=" + j.ws.faultsBin()}})
+	return plantsInto(j, file, err)
+}
+
+// plantsInto counts what a hunt wrote down: each bug is a test.
+func plantsInto(j *job, file string, runErr error) error {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		if runErr != nil {
+			return runErr
+		}
+		return fmt.Errorf("chaos wrote down nothing: %w", err)
+	}
+	var r struct {
+		Seed   uint64
+		Plants []struct {
+			Bug, Elsewhere, Check, What string
+			Caught                      bool
+			Runs                        int
+		}
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	for _, p := range r.Plants {
+		switch {
+		case p.Bug == "" && p.Caught:
+			j.fail("without a bug", fmt.Sprintf("%s: %s (seed %d)", p.Check, p.What, r.Seed))
+		case p.Bug != "" && !p.Caught && p.Elsewhere == "":
+			j.fail(p.Bug, fmt.Sprintf("not caught in %d runs from seed %d", p.Runs, r.Seed))
+		case p.Caught:
+			j.pass(1)
+		}
+	}
+	return runErr
+}
+
 // chaosInto counts what a run of tools/chaos wrote down. Without that, how the
 // program ended is all there is to say.
 func chaosInto(j *job, file string, runErr error) error {

@@ -41,3 +41,34 @@ func TestChaosCountsInvariants(t *testing.T) {
 		})
 	}
 }
+
+func TestPlantsCountBugs(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, json     string
+		err            error
+		passed, failed int
+		wrong          bool
+	}{
+		{name: "all caught", json: `{"Plants":[{"Bug":""},{"Bug":"a","Caught":true},{"Bug":"b","Caught":true}]}`, passed: 2},
+		{name: "one not caught", json: `{"Plants":[{"Bug":"a","Caught":true},{"Bug":"b"}]}`, err: errors.New("exit status 1"), passed: 1, failed: 1, wrong: true},
+		{name: "one is another proof's", json: `{"Plants":[{"Bug":"a","Caught":true},{"Bug":"b","Elsewhere":"faulttest"}]}`, passed: 1},
+		{name: "something without a bug", json: `{"Plants":[{"Bug":"","Caught":true,"Check":"I1"}]}`, err: errors.New("exit status 1"), failed: 1, wrong: true},
+		{name: "could not find out", err: errors.New("exit status 2"), wrong: true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			file := filepath.Join(t.TempDir(), "plants.json")
+			if c.json != "" {
+				if err := os.WriteFile(file, []byte(c.json), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			j := &job{}
+			err := plantsInto(j, file, c.err)
+			if (err != nil) != c.wrong || j.passed != c.passed || len(j.failures) != c.failed {
+				t.Errorf("%v with %d passed and %v failed", err, j.passed, j.failures)
+			}
+		})
+	}
+}
