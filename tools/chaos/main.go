@@ -91,7 +91,7 @@ func parse(args []string, stderr io.Writer) (options, error) {
 	f.StringVar(&o.faults, "faults-bin", o.faults, "the `binary` built with -tags faults (PARLEY_FAULTS_BIN), for planted bugs; default: build it")
 	f.StringVar(&o.plant, "plant", "", "switch one `bug` on")
 	f.BoolVar(&o.tagged, "points", false, "let processes also kill themselves at fault points, with no bug planted")
-	f.BoolVar(&o.plants, "plants", false, "run every planted bug and say which check catches it")
+	f.BoolVar(&o.plants, "plants", false, "run every planted bug, or that of --plant, and say which check catches it")
 	f.StringVar(&o.json, "json", "", "write the outcome to this `file`")
 	f.StringVar(&o.dir, "dir", "", "keep logs and histories in this `directory`; default: a temporary one")
 	f.BoolVar(&o.keep, "keep", false, "keep the directory also when nothing was violated")

@@ -164,7 +164,11 @@ func runPlants(ctx context.Context, o options, stdout, stderr io.Writer) int {
 	var list []catch
 	code := 0
 	o.last = plantFor
-	for _, bug := range append([]fault.Bug{""}, fault.Bugs()...) {
+	bugs := fault.Bugs()
+	if o.plant != "" {
+		bugs = []fault.Bug{fault.Bug(o.plant)}
+	}
+	for _, bug := range append([]fault.Bug{""}, bugs...) {
 		c, err := o.hunt(ctx, bug, stderr)
 		if err != nil {
 			fmt.Fprintf(stderr, "chaos: %s: %v\n", bug, err)
@@ -211,6 +215,9 @@ func (o options) hunt(ctx context.Context, bug fault.Bug, progress io.Writer) (c
 			return c, err
 		}
 		c.Runs, c.Seed = c.Runs+1, p.seed
+		if bug == "" && len(r.Violations) > 0 {
+			r.print(progress)
+		}
 		if bug != "" && !o.keep {
 			// Whoever wants to see what it did runs it alone.
 			if err := os.RemoveAll(r.Dir); err != nil {
