@@ -1,6 +1,7 @@
 package recorder
 
 import (
+	"context"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/go-cmp/cmp"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/parleychat/parley/events"
 	"github.com/parleychat/parley/internal/testkit"
@@ -391,5 +393,48 @@ func TestVerifyWhileCallsAreUnderWay(t *testing.T) {
 	want = []string{"tool_call anna/home " + string(c.CallID) + ": its answer is not in the archive yet"}
 	if r := w.verify(withLog(w)); r.Differences.Count != 0 || !slices.Equal(found(r.Pending), want) {
 		t.Errorf("recorded, not answered: differences %s, pending %s", found(r.Differences), found(r.Pending))
+	}
+}
+
+// Whatever is under way at any moment, verify finds no difference: neither
+// between the archive and its rows, nor between the ledger, which is ahead, and
+// the log.
+func TestVerifyWhileServing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.start()
+	h := newHand(w)
+	ctx, stop := context.WithCancel(w.ctx)
+	var g errgroup.Group
+	looks, pending := 0, 0
+	g.Go(func() error {
+		for ; ctx.Err() == nil; looks++ {
+			report, err := Verify(w.ctx, VerifyOptions{Store: w.store, Log: w.log})
+			if err != nil {
+				return err
+			}
+			if report.Differences.Count+report.Unverifiable.Count > 0 {
+				return fmt.Errorf("look %d: %s\n%s", looks, strings.Join(found(report.Differences), "\n"), found(report.Unverifiable))
+			}
+			pending += report.Pending.Count
+		}
+		return nil
+	})
+	for i := range 60 {
+		for _, u := range []events.UserID{"anna", "bert"} {
+			w.talk(w.ref(u, events.ConversationID(fmt.Sprint("c", i%7))), fmt.Sprint("hello ", i))
+			h.call(w.ref(u, events.Home), "add_task", fmt.Sprintf(`{"title":"number %d"}`, i))
+			h.call(w.ref(u, events.Home), "complete_task", fmt.Sprintf(`{"task_id":%d}`, 1+i/2))
+		}
+	}
+	stop()
+	if err := g.Wait(); err != nil {
+		t.Error(err)
+	}
+	r.wait(w.seq)
+	w.clean()
+	t.Logf("%d looks, %d rows pending", looks, pending)
+	if looks < 2 {
+		t.Errorf("%d looks while it served", looks)
 	}
 }
