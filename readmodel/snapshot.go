@@ -33,7 +33,9 @@ type Snapshot struct {
 // than a query of a page is allowed to.
 const snapshotTx = `SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)`
 
-// Snapshot takes a snapshot. The caller must close it.
+// Snapshot takes a snapshot. The caller must close it. Its connections are apart
+// from the pool, ten while [Snapshot.Walk] runs: a pooler that has fewer for us
+// would let them wait for each other.
 func (s *Store) Snapshot(ctx context.Context) (_ *Snapshot, err error) {
 	x := &Snapshot{config: s.pool.Config().ConnConfig, Rejected: map[string]int{}}
 	defer func() {

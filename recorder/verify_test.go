@@ -14,6 +14,7 @@ import (
 
 	"github.com/parleychat/parley/events"
 	"github.com/parleychat/parley/internal/testkit"
+	"github.com/parleychat/parley/readmodel"
 	"github.com/parleychat/parley/toolworker/ledger"
 	"github.com/parleychat/parley/toolworker/tasks"
 )
@@ -110,7 +111,7 @@ func audited(t testing.TB) (*world, *hand) {
 
 func (w *world) verify(configure ...func(*VerifyOptions)) *Report {
 	w.t.Helper()
-	o := VerifyOptions{Store: w.store}
+	o := VerifyOptions{Store: w.direct()}
 	for _, f := range configure {
 		f(&o)
 	}
@@ -119,6 +120,17 @@ func (w *world) verify(configure ...func(*VerifyOptions)) *Report {
 		w.t.Fatal(err)
 	}
 	return r
+}
+
+// direct is the database past any pooler: a snapshot holds ten connections at once.
+func (w *world) direct() *readmodel.Store {
+	w.t.Helper()
+	store, err := readmodel.Open(w.ctx, w.db.OwnerURL, readmodel.Options{})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.t.Cleanup(store.Close)
+	return store
 }
 
 func withLog(w *world) func(*VerifyOptions) { return func(o *VerifyOptions) { o.Log = w.log } }
@@ -406,10 +418,11 @@ func TestVerifyWhileServing(t *testing.T) {
 	h := newHand(w)
 	ctx, stop := context.WithCancel(w.ctx)
 	var g errgroup.Group
+	direct := w.direct()
 	looks, pending := 0, 0
 	g.Go(func() error {
 		for ; ctx.Err() == nil; looks++ {
-			report, err := Verify(w.ctx, VerifyOptions{Store: w.store, Log: w.log})
+			report, err := Verify(w.ctx, VerifyOptions{Store: direct, Log: w.log})
 			if err != nil {
 				return err
 			}
