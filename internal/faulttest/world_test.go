@@ -37,7 +37,7 @@ const ackWait = 2 * time.Second
 const worldEnd = 2 * time.Minute
 
 // worlds is how many tests run at once. Most of a test is waiting for an AckWait.
-const worlds = 6
+const worlds = 8
 
 func TestMain(m *testing.M) {
 	flag.Parse()
