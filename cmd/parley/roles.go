@@ -181,6 +181,13 @@ func (c *recorderCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	a.own = r.Ready
+	streams, err := newStreamMetrics(b.nats.Conn)
+	if err != nil {
+		return err
+	}
+	if err := a.registry.Register(streams); err != nil {
+		return err
+	}
 	return together(ctx, r, a, roleFunc(b.nats.watch), roleFunc(b.follow))
 }
 

@@ -132,6 +132,11 @@ func (s *PostgresServer) url(user, password, database string) string {
 	return withLogin(base)(user, password, database)
 }
 
+// AdminURL returns where the administrator logs in to db, who sees every row.
+func (s *PostgresServer) AdminURL(db Database) string {
+	return s.url(s.databases.admin, s.databases.password, db.Name)
+}
+
 // String names the binaries, such as "local 15.18 at /usr/lib/postgresql/15/bin".
 func (s *PostgresServer) String() string { return s.bin.String() }
 
@@ -139,6 +144,12 @@ func (s *PostgresServer) String() string { return s.bin.String() }
 func (s *PostgresServer) Database(t testing.TB) Database {
 	t.Helper()
 	return s.database(t, false)
+}
+
+// EmptyDatabase is Database before any migration, such as to restore a dump into.
+func (s *PostgresServer) EmptyDatabase(t testing.TB) Database {
+	t.Helper()
+	return s.database(t, true)
 }
 
 func (s *PostgresServer) database(t testing.TB, empty bool) Database {

@@ -42,6 +42,7 @@ func phases() []phase {
 		{name: "platforms", what: "builds for linux/arm64 and darwin/arm64, tests included", after: []string{"page"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPlatforms},
 		{name: "search", what: "every state of small worlds under the agent's rules", needs: []string{"build"}, full: true, alone: true, timeout: 20 * time.Minute, run: runSearch},
 		{name: "outages", what: "NATS, Postgres and the disk away for 30 s, under real processes", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runOutages},
+		{name: "drills", what: "the steps of docs/operations.md, carried out", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, run: runDrills},
 		{name: "fuzz", what: "each fuzz target for 30 s", needs: []string{"build"}, full: true, alone: true, timeout: time.Hour, run: runFuzz},
 	}
 }
@@ -193,6 +194,11 @@ func postgresTests(ctx context.Context, j *job, env string) error {
 func runOutages(ctx context.Context, j *job) error {
 	env := []string{"PARLEY_TEST_OUTAGE=30s", "PARLEY_TEST_TIMEOUT=5m"}
 	return goTest(ctx, j, command{env: env}, "-run=^TestOutage", "./cmd/parley")
+}
+
+// runDrills runs tests that are nowhere else: they need more than Go and a Postgres.
+func runDrills(ctx context.Context, j *job) error {
+	return goTest(ctx, j, command{env: []string{"PARLEY_TEST_TIMEOUT=3m"}}, "-tags=drills", "-run=^TestDrill", "./cmd/parley")
 }
 
 // importing picks, from lines of a package and its imports, the packages with a
