@@ -130,7 +130,7 @@ func (s *stream) snapshot() []byte {
 func (h *handler) callModel(ctx context.Context, p *plan) Outcome {
 	mctx, cut := context.WithCancelCause(ctx)
 	defer cut(nil)
-	s := &stream{claim: p.claim, ref: h.entry.ref, publish: h.w.log.Publish, ctx: mctx, cut: cut}
+	s := &stream{claim: p.claim, ref: h.entry.ref, publish: h.w.opts.Deltas.Publish, ctx: mctx, cut: cut}
 	h.open(s) //nolint:contextcheck // it looks after s, whose context is ours
 	begun := time.Now()
 	var completion openai.Completion
@@ -211,7 +211,8 @@ func (h *handler) listen() error {
 	if err != nil {
 		return err
 	}
-	unsnap, err := h.w.log.Subscribe(ref.Snapshot(), func(m *nats.Msg) {
+	// In order with the deltas, so on their connection.
+	unsnap, err := h.w.opts.Deltas.Subscribe(ref.Snapshot(), func(m *nats.Msg) {
 		h.mu.Lock()
 		s := h.stream
 		h.mu.Unlock()

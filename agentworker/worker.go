@@ -17,7 +17,11 @@ import (
 
 // Options configure a [Worker].
 type Options struct {
-	Log     *eventlog.Log    // required
+	Log *eventlog.Log // required
+	// Deltas is where pieces of answers go out; default Log. A connection of its
+	// own spares them from waiting: the server answers a read of the log before it
+	// looks at what follows on the same connection, and the read waits for fsyncs.
+	Deltas  *eventlog.Log
 	Archive eventlog.Archive // required: histories that the stream no longer holds
 	Model   *openai.Client   // required
 	Rules   Rules            // Rules.Model is required
@@ -73,6 +77,9 @@ func New(o Options) (*Worker, error) {
 			return nil, err
 		}
 		o.Prompt = p
+	}
+	if o.Deltas == nil {
+		o.Deltas = o.Log
 	}
 	if o.Slots == 0 {
 		o.Slots = 256

@@ -56,6 +56,7 @@ type machine struct {
 	data     *embedded.DataDir
 	nats     *embedded.NATS
 	conn     *connection
+	aside    *connection // for deltas
 	postgres *embedded.Postgres
 	appURL   string
 	ownerURL string
@@ -182,6 +183,10 @@ func (m *machine) startNATS() (string, error) {
 		return "", err
 	}
 	m.later(m.conn.close)
+	if m.aside, err = dial(m.e, "dev", n.Access(), n.ConnectOptions()...); err != nil {
+		return "", err
+	}
+	m.later(m.aside.close)
 	return "embedded, JetStream on disk", nil
 }
 
@@ -267,7 +272,11 @@ func (m *machine) serve(ctx context.Context, begun time.Time) error {
 	if err != nil {
 		return err
 	}
-	agent, err := newAgentworker(m.e, m.log, m.store, m.cmd.Model, 0, stopGrace)
+	deltas, err := m.e.patience(0).openLog(ctx, m.aside)
+	if err != nil {
+		return err
+	}
+	agent, err := newAgentworker(m.e, m.log, deltas, m.store, m.cmd.Model, 0, stopGrace)
 	if err != nil {
 		return err
 	}
@@ -283,7 +292,7 @@ func (m *machine) serve(ctx context.Context, begun time.Time) error {
 	if err != nil {
 		return err
 	}
-	roles := []role{tool, rec, front, verifier, roleFunc(m.conn.watch), roleFunc(m.watchServers)}
+	roles := []role{tool, rec, front, verifier, roleFunc(m.conn.watch), roleFunc(m.aside.watch), roleFunc(m.watchServers)}
 	if demo == nil {
 		roles = append(roles, agent)
 	} else {

@@ -103,14 +103,24 @@ func (c *agentworkerCmd) Run(ctx context.Context, e *env) error {
 	if c.Model.Model == "" {
 		c.Model.Model = b.ep.Settings["model"]
 	}
-	w, err := newAgentworker(e, b.log, b.store, c.Model, c.Slots, c.Grace)
+	p := e.patience(c.Wait)
+	aside, err := p.dial(ctx, "agentworker", b.ep.NATS)
 	if err != nil {
 		return err
 	}
-	return together(ctx, w, c.role(e, b), roleFunc(b.nats.watch), roleFunc(b.follow))
+	defer aside.close()
+	deltas, err := p.openLog(ctx, aside)
+	if err != nil {
+		return err
+	}
+	w, err := newAgentworker(e, b.log, deltas, b.store, c.Model, c.Slots, c.Grace)
+	if err != nil {
+		return err
+	}
+	return together(ctx, w, c.role(e, b), roleFunc(b.nats.watch), roleFunc(aside.watch), roleFunc(b.follow))
 }
 
-func newAgentworker(e *env, log *eventlog.Log, store *readmodel.Store, m Model, slots int, grace time.Duration) (*agentworker.Worker, error) {
+func newAgentworker(e *env, log, deltas *eventlog.Log, store *readmodel.Store, m Model, slots int, grace time.Duration) (*agentworker.Worker, error) {
 	key, err := e.secret("OPENAI_API_KEY")
 	if err != nil {
 		return nil, err
@@ -136,7 +146,7 @@ func newAgentworker(e *env, log *eventlog.Log, store *readmodel.Store, m Model, 
 		return nil, usageError{err}
 	}
 	return agentworker.New(agentworker.Options{
-		Log: log, Archive: store, Model: client, Prompt: prompt, Slots: slots, Grace: grace, Logger: e.logger,
+		Log: log, Deltas: deltas, Archive: store, Model: client, Prompt: prompt, Slots: slots, Grace: grace, Logger: e.logger,
 		Rules: agentworker.Rules{Model: m.Model, Tools: tasks.Tools()},
 	})
 }
