@@ -2,11 +2,13 @@ package eventlog
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parleychat/parley/events"
 	"github.com/parleychat/parley/internal/fault"
@@ -165,7 +167,7 @@ func (l *lanes) enter(d *Delivery) (done func()) {
 // work. It stops pulling when ctx ends, waits for the handlers, and returns
 // nil; an error means that the consumer is not there.
 func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire Acquire, h Handler, opts ...ServeOption) error {
-	c, err := l.js.Consumer(ctx, stream, consumer)
+	c, err := l.find(ctx, stream, consumer)
 	if err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -220,6 +222,23 @@ func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire 
 		begin(msg, func() {}) // there is no waiting for room: the message is here
 	}
 	return nil
+}
+
+// find returns a consumer once the server can be asked; an error is its word
+// that there is none, or that ctx has ended. A server that goes away just after
+// a role has connected is waited for like one that goes away later.
+func (l *Log) find(ctx context.Context, stream, consumer string) (jetstream.Consumer, error) {
+	for wait := 50 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
+		c, err := l.js.Consumer(ctx, stream, consumer)
+		switch {
+		case err == nil:
+			return c, nil
+		case ctx.Err() != nil, errors.Is(err, jetstream.ErrConsumerNotFound), errors.Is(err, jetstream.ErrStreamNotFound):
+			return nil, err
+		}
+		l.logger.Warn("waiting for a consumer", "consumer", consumer, "err", err)
+		pause(ctx, wait)
+	}
 }
 
 func pause(ctx context.Context, d time.Duration) {

@@ -2,10 +2,14 @@ package eventlog_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"testing"
 	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
@@ -54,5 +58,54 @@ func TestServeNeverStandsStill(t *testing.T) {
 	stop()
 	if err := <-done; err != nil {
 		t.Error(err)
+	}
+}
+
+// A server that is away when a role begins to serve is waited for: the role has
+// connected and must not end over it. What does not exist is an error at once.
+func TestServeWaitsForTheServer(t *testing.T) {
+	t.Parallel()
+	srv := testkit.StartNATS(t)
+	nc := srv.Connect(t, nats.ReconnectBufSize(-1)) // as the roles connect
+	l := open(t, nc)
+	ctx := testkit.Context(t)
+	if err := l.Enqueue(ctx, inbox(refOf(t, "ana", "c1"), "m1", events.Message{Text: "x"})); err != nil {
+		t.Fatal(err)
+	}
+	free := func(context.Context) (func(), error) { return func() {}, nil }
+	srv.Stop(t)
+	for nc.Status() == nats.CONNECTED {
+		runtime.Gosched() // until the client knows
+	}
+	serving, stop := context.WithCancel(ctx)
+	got, done := make(chan string, 8), make(chan error, 1)
+	go func() {
+		done <- l.Serve(serving, ctx, events.StreamInbox, eventlog.ConsumerMessages, free, func(_ context.Context, d *eventlog.Delivery) {
+			if err := d.Ack(); err != nil {
+				t.Error(err)
+			}
+			got <- d.Header(events.HeaderID)
+		})
+	}()
+	select {
+	case err := <-done:
+		t.Fatalf("serving ended while the server was away: %v", err)
+	case <-time.After(200 * time.Millisecond): // past the first try, which fails at once
+	}
+	srv.Start(t)
+	select {
+	case id := <-got:
+		if id != "m1" {
+			t.Errorf("got %s", id)
+		}
+	case <-ctx.Done():
+		t.Fatal("nothing came after the server was back")
+	}
+	stop()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+	if err := l.Serve(ctx, ctx, events.StreamInbox, "nobody", free, nil); !errors.Is(err, jetstream.ErrConsumerNotFound) {
+		t.Errorf("serving a consumer that does not exist: %v", err)
 	}
 }
