@@ -323,3 +323,49 @@ func TestDeployHandsLongAnswersOver(t *testing.T) {
 		d.wait(ctx, p, exitDone)
 	}
 }
+
+// However often its worker is replaced, an answer ends: to be handed over is no failure.
+func TestDeployAgainAndAgainInOneAnswer(t *testing.T) {
+	t.Parallel()
+	const deploys = 4 // more than a step may fail
+	ctx := testkit.Context(t)
+	finish := make(chan struct{})
+	model := obedient(ctx, t, finish)
+	d := deploy(ctx, t, testkit.StartNATS(t).URL(), testkit.Postgres(t), model.URL)
+	d.start(ctx, "edge")
+	worker := d.start(ctx, "agentworker", "--grace=100ms")
+	var reading sync.WaitGroup
+	readers := make([]*reader, 3)
+	for i := range readers {
+		r := d.asks("ana", fmt.Sprintf("long %d", i))
+		readers[i] = r
+		read := []func(context.Context) error{r.readSocket, r.readSSE, r.waitJSON}[i]
+		reading.Go(func() {
+			if err := read(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	begun := func(times int) {
+		t.Helper()
+		eventually(ctx, t, func(context.Context) error {
+			n := asked(model)
+			for _, r := range readers {
+				if n[r.message] < times {
+					return fmt.Errorf("%s has begun %d times, not yet %d", r.message, n[r.message], times)
+				}
+			}
+			return nil
+		})
+	}
+	begun(1)
+	for i := range deploys {
+		next := d.start(ctx, "agentworker", "--grace=100ms")
+		d.term(worker)
+		d.wait(ctx, worker, exitDone)
+		worker = next
+		begun(2 + i)
+	}
+	close(finish)
+	reading.Wait()
+}
