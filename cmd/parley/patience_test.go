@@ -87,7 +87,7 @@ func TestRolesGiveUp(t *testing.T) {
 		{"NATS URL is none", "1h", []string{"--nats-url", "nats://127.0.0.1:port", "--database-url", db.AppURL}, exitFailed, "parley: cannot reach NATS at the given address: not a valid address"},
 		{"NATS refuses us", "1h", []string{"--nats-url", strings.Replace(locked.URL(), "://", "://parley:s3cret@", 1), "--database-url", db.AppURL}, exitFailed, "Authorization Violation"},
 		{"Postgres URL is none", "1h", []string{"--nats-url", nats.URL(), "--database-url", "postgres://127.0.0.1:port/x"}, exitFailed, "parley: cannot use Postgres at the given address: "},
-		{"Postgres refuses us", "1h", []string{"--nats-url", nats.URL(), "--database-url", wrong.String()}, exitFailed, "password authentication failed"},
+		{"Postgres refuses us", "1h", []string{"--nats-url", nats.URL(), "--database-url", wrong.String()}, exitFailed, "authentication failed"},
 	} {
 		p := parley(t, []string{"PARLEY_LOG_LEVEL=error"}, append([]string{"toolworker", "--wait", tt.wait}, tt.args...)...)
 		if code := p.wait(ctx); code != tt.code {
