@@ -160,7 +160,9 @@ func (h *hand) act(ctx context.Context) {
 		src := h.state.Run(cmd.RunID)
 		h.answer(ctx, events.MessageAccepted{ParentID: src.ParentID, Text: src.Message.Text, Regenerates: cmd.RunID})
 	case events.CallTool:
-		h.callTool(ctx, cmd)
+		if h.held(ctx, "call "+cmd.Name) {
+			h.callTool(ctx, cmd)
+		}
 	case events.Cancel:
 		if r := h.state.Run(cmd.RunID); r != nil && r.Status.Over() {
 			return
@@ -214,17 +216,8 @@ func (h *hand) answer(ctx context.Context, m events.MessageAccepted) {
 		h.commit(ctx, events.ToolReturned{CallID: call, RunID: m.RunID, OK: true, Result: h.a.row("milk"), DurationMS: 3},
 			events.StepStarted{RunID: m.RunID, Step: 2, Attempt: 1, Lease: h.lease, Worker: "scripted"})
 	}
-	h.a.mu.Lock()
-	hold := h.a.hold
-	h.a.mu.Unlock()
-	if hold != nil {
-		if c := hold(m.Text); c != nil {
-			select {
-			case <-c:
-			case <-ctx.Done():
-				return
-			}
-		}
+	if !h.held(ctx, m.Text) {
+		return
 	}
 	text := "You said: " + m.Text
 	h.a.stream(h.ref, m.RunID, n, 1, text)
@@ -233,6 +226,26 @@ func (h *hand) answer(ctx context.Context, m events.MessageAccepted) {
 	h.a.mu.Lock()
 	delete(h.a.drafts, h.ref.String())
 	h.a.mu.Unlock()
+}
+
+// held waits as long as the test says; it reports false when ctx ends first.
+func (h *hand) held(ctx context.Context, what string) bool {
+	h.a.mu.Lock()
+	hold := h.a.hold
+	h.a.mu.Unlock()
+	if hold == nil {
+		return true
+	}
+	c := hold(what)
+	if c == nil {
+		return true
+	}
+	select {
+	case <-c:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 // stream publishes text as deltas, word by word.

@@ -3,6 +3,7 @@ package edge
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"math"
 	"math/rand/v2"
 	"strconv"
@@ -85,6 +86,7 @@ func (w *watch) lose() {
 func (w *watch) catchUp() {
 	p := w.t.p
 	wait := 5 * time.Millisecond
+	level := slog.LevelWarn // once an outage; it may have thousands of readers
 	for ahead := 0; ; {
 		p.mu.Lock()
 		after, first := w.n, w.announce
@@ -105,8 +107,8 @@ func (w *watch) catchUp() {
 			w.fail(unreadable(err))
 			return
 		case err != nil:
-			p.hub.logger.Warn("catch up", "conversation_id", w.t.ref.Conversation(), "n", after, "err", err)
-			wait = max(wait, 100*time.Millisecond)
+			p.hub.logger.Log(w.ctx, level, "catch up", "conversation_id", w.t.ref.Conversation(), "n", after, "err", err)
+			level, wait = slog.LevelDebug, max(wait, 100*time.Millisecond)
 		default:
 			if !w.sendAll(list) {
 				return

@@ -105,6 +105,10 @@ func (c *conn) command(f clientFrame) error {
 	if err := checkID("id", f.ID); err != nil {
 		return err
 	}
+	if f.Type != "message" && f.Type != "regenerate" && c.pending.Load() >= pendingPerSocket {
+		// Before anything is stored: what is refused has no effect.
+		return refuse(429, codeTooMany, "Too many commands wait for their outcome. Nothing was done; try again when some are done.")
+	}
 	ctx, cancel := context.WithTimeout(c.ctx, 15*time.Second)
 	defer cancel()
 	if f.Type == "call_tool" {
@@ -345,13 +349,14 @@ func (c *conn) control(ctx context.Context, f clientFrame) error {
 	if err != nil {
 		return err
 	}
-	return c.later(o.w, o.release, func() *frame {
+	c.later(o.w, o.release, func() *frame {
 		done := doneFrame{Type: "done", ID: f.ID, N: o.n}
 		if o.run != nil {
 			done.Status, done.Receipt = o.run.Status, o.run.Receipt
 		}
 		return jsonFrame(done)
 	})
+	return nil
 }
 
 func (c *conn) callTool(ctx context.Context, f clientFrame) error {
@@ -364,29 +369,27 @@ func (c *conn) callTool(ctx context.Context, f clientFrame) error {
 		return err
 	}
 	c.out.send(jsonFrame(callFrame{Type: "call", ID: f.ID, CallID: h.id}))
-	return c.later(h.w, h.release, func() *frame {
+	c.later(h.w, h.release, func() *frame {
 		if h.err != nil {
 			return errorFrameOf(f.ID, "", h.err)
 		}
 		return jsonFrame(callResultFrame{Type: "call_result", ID: f.ID, CallResult: h.res})
 	})
+	return nil
 }
 
 // later sends a frame once w is done. The command is stored: the wait may take
-// as long as the socket lives.
-func (c *conn) later(w *waiter, release func(), answer func() *frame) error {
+// as long as the socket lives. Only the reader's goroutine adds to pending, after
+// it has looked whether there is room.
+func (c *conn) later(w *waiter, release func(), answer func() *frame) {
 	select {
 	case <-w.done:
 		release()
 		c.out.send(answer())
-		return nil
+		return
 	default:
 	}
-	if c.pending.Add(1) > pendingPerSocket {
-		c.pending.Add(-1)
-		release()
-		return refuse(429, codeTooMany, "Too many commands wait for their outcome. They are stored; look again later.")
-	}
+	c.pending.Add(1)
 	c.tasks.Go(func() {
 		defer c.pending.Add(-1)
 		defer release()
@@ -396,5 +399,4 @@ func (c *conn) later(w *waiter, release func(), answer func() *frame) error {
 		case <-c.ctx.Done():
 		}
 	})
-	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/gorilla/websocket"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/testkit"
 )
 
 func TestSocketCommands(t *testing.T) {
@@ -107,6 +108,38 @@ func TestCancelRunning(t *testing.T) {
 	var s RunState
 	if r.decode(t, &s); r.status != 200 || s.Status != events.Cancelled || s.EndedN != run.EndedN {
 		t.Errorf("cancel again: %d %s", r.status, r.body)
+	}
+}
+
+// What is refused for want of room has no effect: nothing of it is stored.
+func TestCommandsWithoutRoomAreNotStored(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	release := make(chan struct{})
+	w.agent.hold = func(string) <-chan struct{} { return release }
+	c := w.connect("ana")
+	refused := ""
+	// The agent is held, so none of these is done before all are sent.
+	for range pendingPerSocket + 1 {
+		refused = newID()
+		c.send(map[string]any{"type": "call_tool", "id": refused, "name": "add_task", "arguments": map[string]string{"title": "x"}})
+	}
+	f := c.untilFrame("error", func(f serverFrame) bool { return f.Type == "error" })
+	if f.ID != refused || f.Code != codeTooMany {
+		t.Errorf("refused %s, want the last, %s", f.raw, refused)
+	}
+	close(release)
+	for range pendingPerSocket {
+		c.until("call_result")
+	}
+	home, err := w.log.History(testkit.Context(t), noArchive{}, ref("ana", events.Home), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range home {
+		if s.Cause == refused {
+			t.Errorf("the refused call is in the log at n = %d", s.N)
+		}
 	}
 }
 
