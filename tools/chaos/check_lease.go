@@ -40,19 +40,32 @@ func (t *trial) hurt(from, to time.Time, roles ...string) bool {
 
 // deadlinesAreSet is I1 for the timers: a run that got past its first model call
 // has its deadline scheduled, for that is stored before the model's answer is.
-// Schedules stay until they fire.
+// Schedules stay until they fire. One that a server acknowledged and then forgot,
+// because it was killed, is counted apart: nothing of ours could have kept it.
 func (t *trial) deadlinesAreSet() {
 	for _, s := range t.stories {
 		for _, r := range s.runs {
 			if len(r.steps) == 0 || !r.deadline.After(t.TimersAt) {
 				continue
 			}
-			if id := fmt.Sprintf("%s-%d", r.id, r.deadline.UnixMilli()); !t.Timers[id] {
+			id := fmt.Sprintf("%s-%d", r.id, r.deadline.UnixMilli())
+			switch began := r.deadline.Add(-workingTime); {
+			case t.Timers[id]:
+			case t.hurt(began, began.Add(forgets), roleNATS):
+				t.Forgotten++
+			default:
 				t.violated("I1", s.at, r.id, "the run got to step %d and its deadline was never scheduled", r.steps[len(r.steps)-1].step)
 			}
 		}
 	}
 }
+
+const (
+	// workingTime is from a run's start to its deadline, the agentworker's default.
+	workingTime = 5 * time.Minute
+	// forgets is how long after a run's start a kill of NATS may have cost its schedule.
+	forgets = 2 * time.Second
+)
 
 // Bounds of a reader's lag where nothing disturbs it.
 const (

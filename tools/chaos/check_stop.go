@@ -171,6 +171,11 @@ func (t *trial) refusalsAreEmpty() {
 	for _, m := range t.Model {
 		asked[m.Marker] = true
 	}
+	// Persons use each other's ids, and the model does not know who asks.
+	anybody := map[string]bool{}
+	for id := range allowed {
+		anybody[id.id] = true
+	}
 	for _, r := range t.Requests {
 		if r.verdict() != refused {
 			continue
@@ -186,7 +191,7 @@ func (t *trial) refusalsAreEmpty() {
 		if at, ok := words[owned{r.User, first}]; ok && (first != r.ID || !allowed[id]) {
 			t.violated("I8", at, "", "message %s was refused (%s) and stands in the log", r.ID, r.why())
 		}
-		if asked[first] && (first != r.ID || !allowed[id]) {
+		if asked[first] && !anybody[first] {
 			t.violated("I8", place{r.User, r.Conversation}, "", "message %s was refused (%s) and the model was asked about it", r.ID, r.why())
 		}
 	}

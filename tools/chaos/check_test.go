@@ -367,6 +367,9 @@ func TestChecksKnowWhatIsAllowed(t *testing.T) {
 			c.commit("m2", "w3", events.Lease{Stream: "INBOX", Sequence: 1, Delivery: 2}, events.RunCancelled{RunID: c.run("m2")})
 			c.retell()
 		},
+		"a refusal of an id that another person made good": func(c *court) {
+			c.e.Requests = append(c.e.Requests, request{User: bob, ID: "m1", Kind: kindMessage, Conversation: "c2", Text: "m1 canary-b", Tries: []try{{Verdict: refused, Code: "not_sent"}}})
+		},
 		"the same id of another person": func(c *court) {
 			c.e.Requests = append(c.e.Requests, request{User: bob, ID: "m1", Kind: kindMessage, Conversation: "c2", Text: "m1 canary-b", Tries: []try{{Verdict: unknown}}})
 		},
@@ -379,6 +382,28 @@ func TestChecksKnowWhatIsAllowed(t *testing.T) {
 				t.Error(v)
 			}
 		})
+	}
+}
+
+// A schedule is excused where NATS was killed just then, and told of all the same.
+func TestForgottenSchedulesAreCounted(t *testing.T) {
+	t.Parallel()
+	for name, want := range map[string]struct{ violations, forgotten int }{"": {1, 0}, roleAgent: {1, 0}, roleNATS: {0, 1}} {
+		c := newCourt(t)
+		r, lease := c.run("m1"), events.Lease{Stream: "INBOX", Sequence: 1, Delivery: 1}
+		c.e.Log[c.at] = nil
+		c.commit("m1", "w1", lease, events.MessageAccepted{MessageID: "m1", RunID: r, Text: "m1 canary-a say 1"},
+			events.RunStarted{RunID: r, Deadline: epoch.Add(workingTime)}, events.StepStarted{RunID: r, Step: 1, Attempt: 1, Lease: lease, Worker: "w1"},
+			events.StepCompleted{RunID: r, Step: 1, Attempt: 1, Text: "canary-a done"}, events.RunCompleted{RunID: r})
+		c.e.TimersAt = epoch
+		if name != "" {
+			c.e.Faults = []span{{faultKill, name, epoch.Add(time.Second), epoch.Add(2 * time.Second)}}
+		}
+		tr := &trial{evidence: c.e, stories: map[place]*story{c.at: tell(c.at, c.e.Log[c.at])}}
+		tr.deadlinesAreSet()
+		if len(tr.list) != want.violations || c.e.Forgotten != want.forgotten {
+			t.Errorf("%q killed: %v, %d forgotten", name, tr.list, c.e.Forgotten)
+		}
 	}
 }
 

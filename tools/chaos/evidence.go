@@ -24,10 +24,11 @@ type evidence struct {
 	Ledger   []ledgerRow
 	History  []historyRow
 	Tasks    []taskRow
-	// Queues are the messages left in each work queue, and Dead the headers of
-	// the DLQ's messages.
-	Queues map[string]uint64
-	Dead   []string
+	// Queues are the messages of each work queue that nobody acknowledged, Returned
+	// those that came back after they were, and Dead the headers of the DLQ's messages.
+	Queues   map[string]uint64
+	Returned uint64
+	Dead     []string
 	// Quiet says that all queues were empty before the evidence was taken.
 	Quiet bool
 
@@ -39,6 +40,9 @@ type evidence struct {
 	// Timers are the ids of the schedules that TIMER holds, and TimersAt when it was asked.
 	Timers   map[string]bool
 	TimersAt time.Time
+	// Forgotten counts the schedules that are gone although they were acknowledged:
+	// NATS was killed a moment later. The checks find them.
+	Forgotten int
 	// Panics are lines of processes' logs that only a broken program writes.
 	Panics []string
 	// Canaries are the persons' secrets.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -144,15 +145,21 @@ func (w *world) lastLook(ctx context.Context, c *crowd, e *evidence, say func(st
 			d.settle(mine[p.id])
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
+	// After a long run there are thousands of views: as long as they get fewer,
+	// there is no reason to stop looking.
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Minute)
 	defer cancel()
+	fewest, moved := math.MaxInt, time.Now()
 	for {
 		count, example := c.behind(last)
+		if count < fewest {
+			fewest, moved = count, time.Now()
+		}
 		if count == 0 {
 			say("every device has everything")
 			return
 		}
-		if !pause(ctx, 100*time.Millisecond) {
+		if time.Since(moved) > 15*time.Second || !pause(ctx, 100*time.Millisecond) {
 			say("%d views are behind: %s", count, example)
 			return
 		}

@@ -36,6 +36,9 @@ type report struct {
 	Resumes   int
 	Asked     int // requests to the model
 	Holes     int
+	// Returned and Forgotten are what NATS did when it was killed, see [evidence].
+	Returned  uint64
+	Forgotten int
 	// Crashes are ends of processes that nobody asked for; starting while NATS or
 	// Postgres is away is one of their reasons.
 	Crashes []string
@@ -50,6 +53,7 @@ func newReport(o options, dir string, e *evidence, n *nemesis) *report {
 		Seed: o.seed, Nodes: o.nodes, For: o.last, Plant: o.plant, Faults: n.counts, Terminal: map[string]int{},
 		Effects: len(e.History), Asked: len(e.Model), Dir: dir, Checks: checks, Violations: judge(e),
 	}
+	r.Returned, r.Forgotten = e.Returned, e.Forgotten
 	var unclear []runPlace
 	for _, q := range e.Requests {
 		switch q.verdict() {
@@ -113,6 +117,9 @@ func (r *report) print(w io.Writer) {
 	fmt.Fprintf(w, "terminal    %s\n", tally(r.Terminal))
 	fmt.Fprintf(w, "and         %d commits, %d tool effects, %d takeovers (%d handed over), %d resumes, %d model requests, %d processes ended by themselves\n",
 		r.Commits, r.Effects, r.Takeovers, r.Handovers, r.Resumes, r.Asked, len(r.Crashes))
+	if r.Returned > 0 || r.Forgotten > 0 {
+		fmt.Fprintf(w, "nats        %d acknowledged messages lie in its queues again, %d acknowledged schedules are gone\n", r.Returned, r.Forgotten)
+	}
 	fmt.Fprintf(w, "violations  %d\n", len(r.Violations))
 	count := map[string]int{}
 	for _, v := range r.Violations {
