@@ -7,10 +7,10 @@ import (
 )
 
 type metrics struct {
-	commits, duplicates, loads, errors, rewinds, trimmed prometheus.Counter
-	position                                             prometheus.Gauge
-	rejected                                             *prometheus.GaugeVec
-	batches                                              prometheus.Histogram
+	commits, duplicates, loads, errors, rewinds, trimmed, swept prometheus.Counter
+	position                                                    prometheus.Gauge
+	rejected                                                    *prometheus.GaugeVec
+	batches                                                     prometheus.Histogram
 }
 
 func newMetrics(to prometheus.Registerer) (*metrics, error) {
@@ -27,6 +27,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		errors:     counter("interruptions_total", "Times that recording had to begin again at the checkpoint."),
 		rewinds:    counter("rewinds_total", "Times that the log had lost what was recorded already."),
 		trimmed:    counter("trimmed_total", "Messages removed from the log after they were archived."),
+		swept:      counter("swept_total", "Messages removed from the work queues that had come back after they were acknowledged, as they may when NATS is killed."),
 		position: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "parley", Subsystem: "recorder", Name: "position", Help: "Sequence of the log up to which it is recorded.",
 		}),
@@ -42,7 +43,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		m.rejected.WithLabelValues(reason)
 	}
 	for _, c := range []prometheus.Collector{
-		m.commits, m.duplicates, m.loads, m.errors, m.rewinds, m.trimmed, m.position, m.rejected, m.batches,
+		m.commits, m.duplicates, m.loads, m.errors, m.rewinds, m.trimmed, m.swept, m.position, m.rejected, m.batches,
 	} {
 		if err := to.Register(c); err != nil {
 			return nil, err

@@ -14,7 +14,8 @@ import (
 // trimChunk bounds what is asked of Postgres at once.
 const trimChunk = 1000
 
-// trimEvery trims now and then until ctx ends. A failure waits for the next time.
+// trimEvery trims now and then until ctx ends, and sweeps the work queues as
+// well: a session begins again when NATS is back. A failure waits for the next time.
 func (r *Recorder) trimEvery(ctx context.Context, stream jetstream.Stream, mark uint64) error {
 	tick := time.NewTicker(r.o.TrimEvery)
 	defer tick.Stop()
@@ -29,6 +30,15 @@ func (r *Recorder) trimEvery(ctx context.Context, stream jetstream.Stream, mark 
 			r.o.Logger.Info("log trimmed", "messages", n)
 		}
 		mark = to
+		switch n, err := r.o.Log.Sweep(ctx); {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil:
+			r.o.Logger.Warn("work queues not swept", "err", err)
+		case n > 0:
+			r.metrics.swept.Add(float64(n))
+			r.o.Logger.Warn("acknowledged messages had come back into the work queues; removed", "messages", n)
+		}
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
