@@ -34,6 +34,7 @@ const (
 	codeUnknownTool    = "unknown_tool"
 	codeTooMany        = "too_many"
 	codeUnavailable    = "unavailable"
+	codeUnknown        = "outcome_unknown"
 	codeDraining       = "draining"
 	codeNotAcceptable  = "not_acceptable"
 	codeMethod         = "method_not_allowed"
@@ -173,6 +174,13 @@ func storeError(err error) *apiError {
 		return &apiError{
 			status: http.StatusServiceUnavailable, code: codeUnavailable, retry: 5 * time.Second, cause: err,
 			message: "The server has no room for new messages at the moment. What was accepted before is safe.",
+		}
+	}
+	if errors.Is(err, eventlog.ErrUnknown) {
+		// Not a 503: what is refused has no effect, and this may have one.
+		return &apiError{
+			status: http.StatusGatewayTimeout, code: codeUnknown, retry: time.Second, cause: err,
+			message: "The event log did not say whether this was stored. Send it again with the same id: it is carried out once.",
 		}
 	}
 	return unavailable("The event log", err)

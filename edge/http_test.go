@@ -13,6 +13,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
 	"github.com/parleychat/parley/readmodel"
 )
@@ -153,6 +154,20 @@ func TestReadiness(t *testing.T) {
 	w.nc.Close()
 	if r := w.do("", "GET", "/healthz", ""); r.status != 503 {
 		t.Errorf("a closed connection never comes back: %d", r.status)
+	}
+}
+
+// What may have been stored is not called refused: 503 promises that it was not.
+func TestUnknownOutcomeIsNoRefusal(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]*apiError{
+		fmt.Errorf("enqueue: %w: timeout", eventlog.ErrUnknown): {status: 504, code: codeUnknown},
+		fmt.Errorf("enqueue: no responders"):                    {status: 503, code: codeUnavailable},
+		fmt.Errorf("enqueue: %w", eventlog.ErrFull):             {status: 503, code: codeUnavailable},
+	} {
+		if got := storeError(err); got.status != want.status || got.code != want.code || got.retry == 0 {
+			t.Errorf("%v: %d %s, retry after %v", err, got.status, got.code, got.retry)
+		}
 	}
 }
 

@@ -258,6 +258,9 @@ func (o operation) refusals() []int {
 	set := map[int]bool{}
 	if strings.HasPrefix(o.path, "/api/") {
 		set[403], set[503] = true, true
+		if o.method != http.MethodGet {
+			set[504] = true // what was stored or not, nobody can say
+		}
 		if !o.open {
 			set[400], set[401] = true, true
 		}

@@ -29,6 +29,9 @@ var (
 	ErrGap = errors.New("gap in the log")
 	// ErrFull reports a stream or subject at its limit: nothing was stored.
 	ErrFull = errors.New("queue is full")
+	// ErrUnknown reports a publish whose answer is missing: it may have been stored.
+	// Publishing again under the same id is safe.
+	ErrUnknown = errors.New("outcome unknown")
 	// ErrDuplicate reports an inbox id that was published before, within the dedupe window.
 	ErrDuplicate = errors.New("duplicate id")
 )
@@ -247,8 +250,17 @@ const (
 	codeStorageResources          jetstream.ErrorCode = 10047
 )
 
-// storeError turns "no room" into ErrFull.
+// storeError turns "no room" into ErrFull, and marks with ErrUnknown what does not
+// say for certain that nothing was stored.
 func storeError(err error) error {
+	switch {
+	case errors.As(err, new(*jetstream.APIError)):
+	case errors.Is(err, nats.ErrReconnectBufExceeded), errors.Is(err, nats.ErrMaxPayload), errors.Is(err, nats.ErrBadSubject),
+		errors.Is(err, nats.ErrNoResponders), errors.Is(err, jetstream.ErrNoStreamResponse):
+		return err // it has not left this process, or nobody was there to take it
+	default:
+		return fmt.Errorf("%w: %w", ErrUnknown, err)
+	}
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
 		switch api.ErrorCode {
 		case codeStoreFailed, codeResources, codeStorageResources:

@@ -284,7 +284,7 @@ func (r *reader) frame(b []byte) error {
 		c.done = true
 	case "error":
 		switch {
-		case f.Code == "unavailable" || f.Code == "draining":
+		case f.Code == "unavailable" || f.Code == "outcome_unknown" || f.Code == "draining":
 			return fmt.Errorf("the edge says %s", f.Code)
 		case c != nil:
 			c.refused = f.Code

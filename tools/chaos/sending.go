@@ -86,11 +86,12 @@ func (p *person) frame(ctx context.Context, f map[string]any) try {
 	return t
 }
 
-// verdictOf says what a refusal means for the request: "unavailable" is given
-// also where the log took the message and the answer was lost.
+// verdictOf says what a refusal means for the request: "outcome_unknown" says so
+// itself, and "unavailable" may also come after the log took it, when what became of
+// it cannot be read.
 func verdictOf(status int, code string) string {
 	switch {
-	case code == "unavailable", code == "internal", status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
+	case code == "outcome_unknown", code == "unavailable", code == "internal", status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
 		return unknown
 	}
 	return refused

@@ -14,7 +14,16 @@ export class Failure extends Error {
 }
 
 /** Codes after which the same request may succeed a moment later. */
-const passing = new Set(['too_many', 'unavailable', 'draining', 'internal', 'network', 'timeout', 'offline']);
+const passing = new Set([
+  'too_many',
+  'unavailable',
+  'outcome_unknown',
+  'draining',
+  'internal',
+  'network',
+  'timeout',
+  'offline',
+]);
 
 export function isPassing(code: string): boolean {
   return passing.has(code);
