@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 
 	"github.com/parleychat/parley/eventlog"
@@ -122,6 +124,13 @@ func (c *cache) get(r events.Ref) *conversation {
 	e.place = c.lru.PushFront(e)
 	c.byRef[r] = e
 	return e
+}
+
+// all returns the entries, in no order.
+func (c *cache) all() []*conversation {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return slices.Collect(maps.Values(c.byRef))
 }
 
 // settle counts e's size and evicts what no longer fits. The caller holds e.

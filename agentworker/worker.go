@@ -137,6 +137,10 @@ func (w *Worker) Run(ctx context.Context) error {
 	serve(events.StreamInbox, eventlog.ConsumerMessages, w.slots.second, true)
 	serve(events.StreamInbox, eventlog.ConsumerControls, unslotted, false)
 	serve(events.StreamTimer, eventlog.ConsumerTimers, unslotted, false)
+	g.Go(func() error {
+		w.reemit(gctx)
+		return nil
+	})
 	w.logger.Info("agentworker started", "worker", w.name, "slots", w.opts.Slots)
 	if err := g.Wait(); err != nil {
 		return fmt.Errorf("agentworker: %w", err)
