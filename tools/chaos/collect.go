@@ -219,7 +219,7 @@ func (w *world) collectLog(ctx context.Context, e *evidence) error {
 	if err != nil {
 		return err
 	}
-	e.Timers, e.TimersAt = map[string]bool{}, time.Now()
+	e.Timers = map[string]bool{}
 	timers, err := w.js.Stream(ctx, events.StreamTimer)
 	if err != nil {
 		return fmt.Errorf("collect TIMER: %w", err)
@@ -228,6 +228,7 @@ func (w *world) collectLog(ctx context.Context, e *evidence) error {
 	if err != nil {
 		return fmt.Errorf("collect TIMER: %w", err)
 	}
+	e.TimersAt = time.Now() // what fired until now is not there, and need not be
 	for subject := range info.State.Subjects {
 		e.Timers[subject[strings.LastIndexByte(subject, '.')+1:]] = true
 	}
