@@ -1,4 +1,4 @@
-import { lazy, Suspense, useState } from 'react';
+import { useState } from 'react';
 
 import { useActions, useStore } from './core/react';
 import { t } from './i18n/t';
@@ -7,11 +7,12 @@ import { Announcer } from './ui/announce';
 import { ConnectionBanner } from './ui/Banner';
 import { Dialog } from './ui/Dialog';
 import { ErrorBoundary } from './ui/ErrorBoundary';
+import { later } from './ui/later';
 import { Skeleton } from './ui/Skeleton';
 import { Toasts } from './ui/Toasts';
 import { OnTop, TopLayer } from './ui/topLayer';
 
-const SignIn = lazy(() => import('./auth/SignIn').then((module) => ({ default: module.SignIn })));
+const SignIn = later(() => import('./auth/SignIn').then((m) => m.SignIn));
 
 /** The page. The store is around it. */
 export function App() {
@@ -43,9 +44,7 @@ function Gate() {
     case 'form':
       return (
         <main className="flex h-dvh items-center justify-center overflow-y-auto">
-          <Suspense>
-            <SignIn />
-          </Suspense>
+          <SignIn />
         </main>
       );
     case 'unknown':
@@ -58,9 +57,7 @@ function Page({ expired }: { expired: boolean }) {
     <>
       <Shell />
       <Dialog open={expired} onClose={() => undefined} label={t.session.expiredTitle} closable={false}>
-        <Suspense>
-          <SignIn expired />
-        </Suspense>
+        <SignIn expired />
       </Dialog>
     </>
   );

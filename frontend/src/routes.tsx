@@ -1,8 +1,7 @@
 import { ListTodo, Menu as MenuIcon, PanelLeftOpen, PanelRightOpen, SquarePen } from 'lucide-react';
-import { lazy, Suspense, useCallback, useEffect, useRef, useState } from 'react';
+import { useCallback, useEffect, useRef, useState } from 'react';
 import { useLocation, useRoute, useSearch } from 'wouter';
 
-import { Account } from './auth/Account';
 import { ChatHeader } from './chat/ChatHeader';
 import { ChatInterface, type ChatHandle } from './chat/ChatInterface';
 import { activeRun } from './core/path';
@@ -10,17 +9,22 @@ import { shallow, useActions, useStore, useStoreObject } from './core/react';
 import { hasUnsent } from './core/selectors';
 import { number } from './i18n/format';
 import { t } from './i18n/t';
-import { Sidebar } from './sidebar/Sidebar';
-import { TaskPanel } from './tasks/TaskPanel';
 import { ConnectionBanner, VersionBanner } from './ui/Banner';
 import { IconButton } from './ui/Button';
 import { Dialog } from './ui/Dialog';
 import { ErrorBoundary } from './ui/ErrorBoundary';
+import { later } from './ui/later';
 import { NotFound } from './ui/NotFound';
 import { loadChoice, saveChoice } from './ui/prefs';
+import { Skeleton } from './ui/Skeleton';
 import { medium, useMedia, wide } from './ui/useMedia';
 
-const Shortcuts = lazy(() => import('./ui/Shortcuts').then((module) => ({ default: module.Shortcuts })));
+// The chat is what one waits for. The panels beside it, which a phone shows only on demand, come right after.
+const Sidebar = later(() => import('./sidebar/Sidebar').then((m) => m.Sidebar), <Skeleton rows={6} />);
+const Account = later(() => import('./auth/Account').then((m) => m.Account));
+const TaskPanel = later(() => import('./tasks/TaskPanel').then((m) => m.TaskPanel), <Skeleton rows={6} />);
+const Shortcuts = later(() => import('./ui/Shortcuts').then((m) => m.Shortcuts));
+for (const part of [Sidebar, Account, TaskPanel]) part.preload();
 
 /** The address of a conversation, and of one of its branches. */
 export function conversationPath(id: string | undefined, tip?: string): string {
@@ -250,9 +254,7 @@ export function Shell() {
         </Dialog>
       )}
       <Dialog open={shortcuts} onClose={() => setShortcuts(false)} label={t.keys.title} heading>
-        <Suspense>
-          <Shortcuts />
-        </Suspense>
+        <Shortcuts />
       </Dialog>
     </div>
   );

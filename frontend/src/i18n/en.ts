@@ -41,6 +41,7 @@ export const en = {
   },
   crash: {
     panel: 'This part of the page has stopped working.',
+    missing: 'This part of the page did not come. Nothing is lost.',
     message: 'This message cannot be shown.',
     kept: 'Nothing is lost: everything is on the server.',
     again: 'Show it again',
