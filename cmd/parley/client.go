@@ -27,6 +27,7 @@ type Client struct {
 // A caller calls one server as one person.
 type caller struct {
 	url, user, token string
+	issued           bool // the dev issuer gave the token
 }
 
 // caller finds the server and gets a token.
@@ -50,7 +51,7 @@ func (c *Client) caller(ctx context.Context, e *env) (*caller, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.token = t
+	a.token, a.issued = t, true
 	return a, nil
 }
 
@@ -85,6 +86,11 @@ func (a *caller) devToken(ctx context.Context) (string, error) {
 	return out.Token, err
 }
 
+// An awayError is that of a server which could not be reached, or was lost.
+type awayError struct{ error }
+
+func (e awayError) Unwrap() error { return e.error }
+
 // A statusError is an answer that is no success.
 type statusError struct {
 	status        int
@@ -117,7 +123,7 @@ func (a *caller) request(ctx context.Context, method, path string, body any) (*h
 	}
 	res, err := http.DefaultClient.Do(req)
 	if err != nil {
-		return nil, fmt.Errorf("cannot reach Parley at %s: %w", a.url, err)
+		return nil, awayError{fmt.Errorf("cannot reach Parley at %s: %w", a.url, err)}
 	}
 	if res.StatusCode < http.StatusBadRequest {
 		return res, nil
@@ -140,7 +146,11 @@ func (a *caller) do(ctx context.Context, method, path string, body, out any) err
 		return err
 	}
 	defer func() { _ = res.Body.Close() }() // read as far as it is needed
-	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(out); err != nil {
+	b, err := io.ReadAll(io.LimitReader(res.Body, maxAnswer))
+	if err != nil {
+		return awayError{fmt.Errorf("answer of %s: %w", a.url, err)}
+	}
+	if err := json.Unmarshal(b, out); err != nil {
 		return fmt.Errorf("answer of %s: %w", a.url, err)
 	}
 	return nil

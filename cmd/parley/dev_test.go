@@ -1,17 +1,20 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"net"
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/parleychat/parley/events"
 	"github.com/parleychat/parley/internal/embedded"
 	"github.com/parleychat/parley/internal/testkit"
 )
@@ -140,7 +143,8 @@ func tasksOf(ctx context.Context, t *testing.T, dir, user string) []string {
 }
 
 // A dev that is killed leaves nothing that the next start trips over, and the
-// answer that was being written ends.
+// answers that were being written end. A parley chat that waits for one of them
+// follows to the next start, whatever its address.
 func TestDevSurvivesAKill(t *testing.T) {
 	t.Parallel()
 	ctx, dir := testkit.Context(t), testkit.DataDir(t)
@@ -164,6 +168,26 @@ func TestDevSurvivesAKill(t *testing.T) {
 	})
 	if err != nil || seen < 3 {
 		t.Fatalf("%d deltas, %v", seen, err)
+	}
+	var said, notes bytes.Buffer // read when the chat is over
+	half, over := make(chan struct{}), make(chan error, 1)
+	ben := &env{lookup: os.LookupEnv, stderr: &notes, stdout: writerFunc(func(b []byte) {
+		if said.Write(b); said.Len() > 100 && half != nil {
+			close(half)
+			half = nil
+		}
+	})}
+	begun := half
+	go func() {
+		chat := &chatCmd{Client: Client{DataDir: dir, User: "ben"}, Reconnect: time.Minute, Message: []string{"/long 200"}}
+		over <- chat.chat(ctx, ben, nil, nil)
+	}()
+	select {
+	case <-begun:
+	case err := <-over:
+		t.Fatalf("the chat ended with %v", err)
+	case <-ctx.Done():
+		t.Fatal("the chat shows nothing")
 	}
 	if err := p.cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
@@ -192,6 +216,20 @@ func TestDevSurvivesAKill(t *testing.T) {
 	}
 	if n := strings.Count(string(last), `"run.completed"`); n != 1 {
 		t.Errorf("the run ended with %s", last)
+	}
+	if err := <-over; err != nil {
+		t.Errorf("the chat ended with %v", err)
+	}
+	c, err := events.DecodeCommit(last)
+	if err != nil {
+		t.Fatal(err)
+	}
+	i := slices.IndexFunc(c.Events, func(e events.Event) bool { return e.EventType() == "step.completed" })
+	if step, ok := c.Events[max(i, 0)].(events.StepCompleted); !ok || said.String() != step.Text+"\n" {
+		t.Errorf("the chat showed %q of %q", said.String(), step.Text) // the demo says the same to everybody
+	}
+	if !strings.Contains(notes.String(), "your message is stored") {
+		t.Errorf("of the lost connection the chat said %q", notes.String())
 	}
 }
 

@@ -18,13 +18,15 @@ const maxFrame = 2 << 20
 type frame struct {
 	Type           string                `json:"type"`
 	ConversationID events.ConversationID `json:"conversation_id"`
+	RunID          events.RunID          `json:"run_id"`
 	Commit         json.RawMessage       `json:"commit"`
 	Code           string                `json:"code"`
 	Message        string                `json:"message"`
 	raw            []byte
 }
 
-// frames calls f for each frame of a stream until it ends or f returns false.
+// frames calls f for each frame of a stream until it ends or f returns false. A
+// stream that breaks is an awayError.
 func frames(r io.Reader, f func(frame) (more bool, err error)) error {
 	scan := bufio.NewScanner(r)
 	scan.Buffer(make([]byte, 64<<10), maxFrame)
@@ -41,8 +43,9 @@ func frames(r io.Reader, f func(frame) (more bool, err error)) error {
 			return err
 		}
 	}
-	if err := scan.Err(); err != nil && !errors.Is(err, io.EOF) {
+	err := scan.Err()
+	if err == nil || errors.Is(err, bufio.ErrTooLong) {
 		return err
 	}
-	return nil
+	return awayError{fmt.Errorf("the connection broke: %w", err)}
 }
