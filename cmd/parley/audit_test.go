@@ -14,10 +14,10 @@ import (
 	"github.com/parleychat/parley/recorder"
 )
 
-// ended runs a command to its end and returns its exit code and output.
+// ended runs a command to its end, as on a terminal, and returns its exit code and output.
 func ended(t *testing.T, args ...string) (int, string) {
 	t.Helper()
-	p := parley(t, nil, args...)
+	p := parley(t, []string{"PARLEY_LOG_LEVEL=auto", "PARLEY_LOG_FORMAT=text"}, args...)
 	<-p.done
 	return p.cmd.ProcessState.ExitCode(), p.output()
 }
@@ -62,7 +62,7 @@ func TestReplayVerifyRebuild(t *testing.T) {
 		t.Errorf("replay of somebody else's: %d\n%s", code, out)
 	}
 
-	if code, out := ended(t, "verify", "--join", dir); code != exitDone || !strings.Contains(out, "0 differences, 0 unverifiable") {
+	if code, out := ended(t, "verify", "--join", dir); code != exitDone || !strings.HasPrefix(out, "checked ") || !strings.Contains(out, "0 differences, 0 unverifiable") {
 		t.Errorf("verify: %d\n%s", code, out)
 	}
 	edit(ctx, t, db, `UPDATE task SET title = 'sell milk'`, `UPDATE run SET status = 'failed'`)
@@ -72,7 +72,7 @@ func TestReplayVerifyRebuild(t *testing.T) {
 			t.Errorf("verify: %d, no %q in\n%s", code, want, out)
 		}
 	}
-	if code, out := ended(t, "rebuild", "--join", dir); code != exitDone || !strings.Contains(out, "rebuilt ") {
+	if code, out := ended(t, "rebuild", "--join", dir); code != exitDone || !strings.HasPrefix(out, "rebuilt ") {
 		t.Errorf("rebuild: %d\n%s", code, out)
 	}
 	code, out = ended(t, "verify", "--database-url", ep.DatabaseDirectURL, "--json")

@@ -83,7 +83,7 @@ func run(ctx context.Context, args []string, lookup func(string) (string, bool),
 		fmt.Fprintln(stderr, "parley:", err)
 		return exitUsage
 	}
-	logger, err := c.logger(stderr, parsed.Command() == "dev")
+	logger, err := c.logger(stderr, parsed.Command())
 	if err != nil {
 		fmt.Fprintln(stderr, "parley:", err)
 		return exitUsage

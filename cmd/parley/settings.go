@@ -19,16 +19,18 @@ type Logging struct {
 	LogLevel  string `help:"Least level to log: debug, info, warn or error." enum:"auto,debug,info,warn,error" default:"auto" group:"Logging"`
 }
 
-// logger returns the logger of a command. dev shows its progress itself, so it
-// logs only what needs a look unless asked for more.
-func (l Logging) logger(w io.Writer, dev bool) (*slog.Logger, error) {
-	level := slog.LevelInfo
-	if l.LogLevel == "auto" && dev {
-		level = slog.LevelWarn
-	} else if l.LogLevel != "auto" {
-		if err := level.UnmarshalText([]byte(l.LogLevel)); err != nil {
-			return nil, usagef("--log-level: %w", err)
+// logger returns the logger of a command. Roles and provision tell what they do in
+// a log; the others show it themselves, and log only what needs a look unless asked
+// for more.
+func (l Logging) logger(w io.Writer, command string) (*slog.Logger, error) {
+	level := slog.LevelWarn
+	if l.LogLevel == "auto" {
+		switch command {
+		case "edge", "agentworker", "toolworker", "recorder", "provision", "nats":
+			level = slog.LevelInfo
 		}
+	} else if err := level.UnmarshalText([]byte(l.LogLevel)); err != nil {
+		return nil, usagef("--log-level: %w", err)
 	}
 	o := &slog.HandlerOptions{Level: level}
 	if l.LogFormat == "text" || l.LogFormat == "auto" && isTerminal(w) {
