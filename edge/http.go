@@ -67,6 +67,7 @@ func (e *Edge) routes() *chi.Mux {
 	get("/api/{user}/conversations/{conversation}/messages", e.with((*call).messages))
 	m.Get("/api/{user}/conversations/{conversation}/events", e.with((*call).events))
 	get("/api/{user}/conversations/{conversation}/export", e.with((*call).export))
+	get("/api/{user}/search", e.with((*call).search))
 	get("/api/{user}/runs/{run}", e.with((*call).run))
 	m.Post("/api/{user}/runs/{run}/cancel", e.with((*call).cancelRun))
 	get("/api/{user}/tasks", e.with((*call).tasks))

@@ -97,6 +97,37 @@ func (m *memory) Conversations(_ context.Context, u events.UserID, q readmodel.C
 	})
 }
 
+// Search finds a text in messages: what a search finds is told in readmodel, here
+// it is only what an answer is made of.
+func (m *memory) Search(_ context.Context, u events.UserID, q readmodel.SearchQuery) (page readmodel.Page[readmodel.Found], err error) {
+	page.Data = []readmodel.Found{}
+	return page, m.read(func() error {
+		if q.After != "" {
+			return readmodel.ErrCursor
+		}
+		for r, c := range m.convs {
+			if r.User() != u || c.Deleted || q.Conversation != "" && q.Conversation != r.Conversation() {
+				continue
+			}
+			f := readmodel.Found{ConversationID: r.Conversation(), Title: []readmodel.Piece{{Text: c.Title}}, UpdatedAt: c.UpdatedAt}
+			for _, run := range slices.Backward(c.Runs) {
+				if strings.Contains(run.Message.Text, q.Text) {
+					f.Hits = append(f.Hits, readmodel.Hit{
+						RunID: run.RunID, MessageID: run.Message.MessageID, By: events.ByUser, Time: run.Message.Time,
+						Excerpt: []readmodel.Piece{{Text: run.Message.Text, Hit: true}},
+					})
+				}
+			}
+			if f.Total = len(f.Hits); f.Total > 0 {
+				page.Data = append(page.Data, f)
+			}
+		}
+		page.HasMore = len(page.Data) > q.Limit
+		page.Data = page.Data[:min(q.Limit, len(page.Data))]
+		return nil
+	})
+}
+
 func (m *memory) conv(r events.Ref) (*events.Conversation, error) {
 	if c := m.convs[r]; c != nil {
 		return c, nil

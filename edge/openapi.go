@@ -89,6 +89,14 @@ func operations() []operation {
 			query:   []parameter{{"format", "jsonl (default) or markdown.", ""}, {"at", "As it was after this n.", "integer"}},
 			answers: map[int]reflect.Type{200: nil}, media: []string{mediaJSONLines, mediaMarkdown}, errors: []int{404},
 		},
+		{
+			method: "GET", path: "/api/{user}/search", id: "search", summary: "Where something was said: conversations by newest activity, each with its newest hits.",
+			query: []parameter{
+				{"q", "Words of a title, or of a message and its answer; each may be the beginning of one.", ""}, limit, after,
+				{"conversation_id", "Only this conversation, and more of its hits: as many as limit says.", ""},
+			},
+			answers: map[int]reflect.Type{200: typeOf[readmodel.Page[readmodel.Found]]()},
+		},
 		{method: "GET", path: "/api/{user}/runs/{run}", id: "run", summary: "How a run stands.", query: []parameter{conversation}, answers: map[int]reflect.Type{200: typeOf[RunState]()}, errors: []int{404}},
 		{method: "POST", path: "/api/{user}/runs/{run}/cancel", id: "cancelRun", summary: "Stop a run; the answer says what it did.", query: []parameter{conversation}, answers: run, errors: []int{404}},
 		{method: "GET", path: "/api/{user}/tasks", id: "tasks", summary: "The person's tasks.", query: []parameter{{"status", "all, open or completed.", ""}, search, limit, after}, answers: map[int]reflect.Type{200: typeOf[readmodel.TaskPage]()}},
@@ -107,6 +115,7 @@ func typeOf[T any]() reflect.Type { return reflect.TypeFor[T]() }
 var schemaNames = map[reflect.Type]string{
 	typeOf[readmodel.Page[readmodel.Summary]]():    "ConversationPage",
 	typeOf[readmodel.Page[readmodel.TaskChange]](): "TaskHistoryPage",
+	typeOf[readmodel.Page[readmodel.Found]]():      "SearchPage",
 }
 
 func schemaName(t reflect.Type) string {

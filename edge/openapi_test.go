@@ -41,7 +41,7 @@ func TestOpenAPIMatchesRoutes(t *testing.T) {
 		} `json:"components"`
 	}
 	r.decode(t, &doc)
-	if doc.OpenAPI != "3.1.0" || len(doc.Paths) != 19 {
+	if doc.OpenAPI != "3.1.0" || len(doc.Paths) != 20 {
 		t.Errorf("%d paths, version %q", len(doc.Paths), doc.OpenAPI)
 	}
 	// What the calls answer fits the schemas.
@@ -51,6 +51,7 @@ func TestOpenAPIMatchesRoutes(t *testing.T) {
 		"ErrorBody":        w.do("", "POST", "/api/ana/chat", `{"message":"x"}`).body,
 		"Summary":          w.do("ana", "PATCH", "/api/ana/conversations/"+string(c.ConversationID), `{"pinned":true}`).body,
 		"ConversationPage": w.do("ana", "GET", "/api/ana/conversations", "").body,
+		"SearchPage":       w.do("ana", "GET", "/api/ana/search?q=tool", "").body,
 		"Conversation":     w.do("ana", "GET", "/api/ana/conversations/"+string(c.ConversationID)+"/messages", "").body,
 		"EventsPage":       w.do("ana", "GET", "/api/ana/conversations/"+string(c.ConversationID)+"/events", "").body,
 		"RunState":         w.do("ana", "GET", "/api/ana/runs/"+string(c.RunID), "").body,

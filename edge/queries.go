@@ -20,6 +20,8 @@ type Queries interface {
 	eventlog.Archive
 	// Conversations lists or searches a person's conversations.
 	Conversations(ctx context.Context, u events.UserID, q readmodel.ConversationsQuery) (readmodel.Page[readmodel.Summary], error)
+	// Search finds a person's conversations by what was said in them.
+	Search(ctx context.Context, u events.UserID, q readmodel.SearchQuery) (readmodel.Page[readmodel.Found], error)
 	// Summary returns one conversation's line, also of a deleted conversation.
 	Summary(ctx context.Context, r events.Ref) (readmodel.Summary, error)
 	// Base returns the last limit runs of the current branch and all open runs,

@@ -33,11 +33,11 @@ func (s *Store) Conversations(ctx context.Context, u events.UserID, q Conversati
 		return Page[Summary]{}, fmt.Errorf("conversations: %w", err)
 	}
 	var list []Summary
-	if query, ok := wordQuery(q.Text); ok {
+	if wanted := words(q.Text); len(wanted) > 0 {
 		list, err = rows(ctx, s, u, scanSummary, `SELECT `+summaryColumns+` FROM conversation
 			WHERE user_id = $1 AND NOT deleted AND conversation_id <> 'home' AND (active_at, conversation_id) < ($2, $3)
-			AND conversation_id IN (SELECT conversation_id FROM conversation_words WHERE user_id = $1 AND words @@ $5::tsquery)
-			ORDER BY active_at DESC, conversation_id DESC LIMIT $4`, u, at, id, q.Limit+1, query)
+			AND conversation_id IN (SELECT conversation_id FROM (`+fmt.Sprintf(personWords, "$1, $5")+`) w WHERE user_id = $1)
+			ORDER BY active_at DESC, conversation_id DESC LIMIT $4`, u, at, id, q.Limit+1, wanted)
 	} else if strings.TrimSpace(q.Text) == "" {
 		list, err = rows(ctx, s, u, scanSummary, `SELECT `+summaryColumns+` FROM conversation
 			WHERE user_id = $1 AND NOT deleted AND conversation_id <> 'home' AND (active_at, conversation_id) < ($2, $3)

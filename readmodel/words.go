@@ -91,16 +91,6 @@ func plainWords(text string) []string {
 	return list
 }
 
-// wordQuery returns the tsquery that finds texts with a word that begins with
-// each word of text; ok is false if text has no word at all.
-func wordQuery(text string) (query string, ok bool) {
-	list := words(text)
-	for i, w := range list {
-		list[i] = "'" + w + "':*" // letters and digits only: nothing to quote
-	}
-	return strings.Join(list, " & "), len(list) > 0
-}
-
 // storable returns s as a Postgres text can hold it: without U+0000, as UTF-8.
 func storable(s string) string {
 	return strings.ToValidUTF8(strings.ReplaceAll(s, "\x00", ""), "\ufffd")
