@@ -203,6 +203,8 @@ func (r *Rules) first(s *events.Conversation, in Input, poison bool) Decision {
 		return commit(Ack, events.ConversationRenamed{Title: cmd.Title, By: events.ByUser})
 	case events.Pin:
 		return commit(Ack, events.ConversationPinned{Pinned: cmd.Pinned})
+	case events.Archive:
+		return commit(Ack, events.ConversationArchived{Archived: cmd.Archived})
 	case events.Read:
 		return commit(Ack, events.ConversationRead{ReadN: cmd.ReadN})
 	case events.Rate:

@@ -197,7 +197,7 @@ func TestDecide(t *testing.T) {
 	hurry := command("m3", lease(20, 1), events.Message{Text: "hi", Interrupt: true})
 	simple := map[string]Input{
 		"rename":  command("s1", lease(71, 1), events.Rename{Title: "T"}),
-		"pin":     command("s2", lease(72, 1), events.Pin{Pinned: true}),
+		"pin":     command("s2", lease(72, 1), events.Pin{Pinned: true}), "archive": command("s6", lease(76, 1), events.Archive{Archived: true}),
 		"read":    command("s3", lease(73, 1), events.Read{ReadN: 1}),
 		"rate":    command("s4", lease(74, 1), events.Rate{RunID: run1, Rating: events.RatedUp}),
 		"restore": command("s5", lease(75, 1), events.Restore{}),
@@ -354,7 +354,7 @@ func TestDecide(t *testing.T) {
 		})
 	}
 	events := map[string]string{
-		"rename": "conversation.renamed", "pin": "conversation.pinned", "read": "conversation.read",
+		"rename": "conversation.renamed", "pin": "conversation.pinned", "archive": "conversation.archived", "read": "conversation.read",
 		"rate": "message.rated", "restore": "conversation.restored",
 	}
 	for state, h := range states() {

@@ -175,6 +175,8 @@ func (h *hand) act(ctx context.Context) {
 		h.commit(ctx, events.ConversationRenamed{Title: cmd.Title, By: events.ByUser})
 	case events.Pin:
 		h.commit(ctx, events.ConversationPinned{Pinned: cmd.Pinned})
+	case events.Archive:
+		h.commit(ctx, events.ConversationArchived{Archived: cmd.Archived})
 	case events.Read:
 		h.commit(ctx, events.ConversationRead{ReadN: cmd.ReadN})
 	case events.Delete:

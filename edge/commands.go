@@ -372,6 +372,12 @@ func pin(id string, c events.ConversationID, pinned bool) control {
 	}}
 }
 
+func archive(id string, c events.ConversationID, archived bool) control {
+	return control{id: id, conversation: c, cmd: events.Archive{Archived: archived}, want: func(s *events.Conversation) bool {
+		return s.Archived == archived
+	}}
+}
+
 func read(id string, c events.ConversationID, n uint64) control {
 	return control{id: id, conversation: c, cmd: events.Read{ReadN: n}, want: func(s *events.Conversation) bool {
 		return s.ReadN >= min(n, s.N)

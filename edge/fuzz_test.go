@@ -39,7 +39,7 @@ func FuzzClientFrame(f *testing.F) {
 		`{"type":"connect","token":"x"}`, `{"type":"subscribe","conversation_id":"c","after":3}`, `{"type":"subscribe","after":-1}`,
 		`{"type":"message","id":"m","message":"hi","timezone":"Europe/Berlin"}`, `{"type":"message","type":"subscribe"}`, `[]`, `null`, `{"type":"mess`,
 		`{"type":"call_tool","id":"m","name":"add_task","arguments":{"a":[{}]}}`, `{"TYPE":"ping"}`, `{"type":"ping","x":"\ud800"}`, "{\"type\":\"ping\xff\"}",
-		strings.Repeat(`[`, 100), `{"type":"pin","pinned":null}`,
+		strings.Repeat(`[`, 100), `{"type":"pin","pinned":null}`, `{"type":"archive","archived":"x"}`,
 	} {
 		f.Add([]byte(s))
 	}

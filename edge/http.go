@@ -317,6 +317,17 @@ func (c *call) limit(usual, most int) (int, error) {
 	return n, nil
 }
 
+// flag reads a parameter that is true or false, false by default.
+func (c *call) flag(name string) (bool, error) {
+	switch c.r.URL.Query().Get(name) {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	}
+	return false, badRequest(name + " must be true or false.")
+}
+
 func (c *call) text(name string) (string, error) {
 	s := c.r.URL.Query().Get(name)
 	if strings.ContainsRune(s, 0) || len(s) > 512 || !validUTF8(s) {

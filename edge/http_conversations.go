@@ -28,9 +28,10 @@ const (
 
 // PatchRequest is the body of PATCH …/conversations/{conversation_id}.
 type PatchRequest struct {
-	Title  *string `json:"title,omitempty"`
-	Pinned *bool   `json:"pinned,omitempty"`
-	ReadN  *uint64 `json:"read_n,omitempty"`
+	Title    *string `json:"title,omitempty"`
+	Pinned   *bool   `json:"pinned,omitempty"`
+	Archived *bool   `json:"archived,omitempty"`
+	ReadN    *uint64 `json:"read_n,omitempty"`
 }
 
 // EventsPage is a page of a conversation's commits.
@@ -54,7 +55,11 @@ func (c *call) conversations() error {
 	if err != nil {
 		return err
 	}
-	page, err := c.e.o.Queries.Conversations(c.r.Context(), c.user, readmodel.ConversationsQuery{Text: q, Limit: limit, After: after})
+	archived, err := c.flag("archived")
+	if err != nil {
+		return err
+	}
+	page, err := c.e.o.Queries.Conversations(c.r.Context(), c.user, readmodel.ConversationsQuery{Text: q, Archived: archived, Limit: limit, After: after})
 	if err != nil {
 		return queryError(err)
 	}
@@ -122,7 +127,7 @@ func (e *Edge) wholeConversation(ctx context.Context, r events.Ref) (*events.Con
 
 func summarize(c *events.Conversation) readmodel.Summary {
 	return readmodel.Summary{
-		ConversationID: c.ConversationID, Title: c.Title, TitleBy: c.TitleBy, Pinned: c.Pinned, ReadN: c.ReadN, N: c.N,
+		ConversationID: c.ConversationID, Title: c.Title, TitleBy: c.TitleBy, Pinned: c.Pinned, Archived: c.Archived, ReadN: c.ReadN, N: c.N,
 		Status: statusOf(c), CreatedAt: c.CreatedAt, UpdatedAt: c.UpdatedAt, LastText: lastText(c), Deleted: c.Deleted,
 	}
 }
@@ -145,7 +150,7 @@ func lastText(c *events.Conversation) string {
 // overlay brings a line up to what the edge knows to be newer.
 func overlay(s readmodel.Summary, c *events.Conversation) readmodel.Summary {
 	if c.N > s.N {
-		s.Title, s.TitleBy, s.Pinned, s.ReadN, s.N = c.Title, c.TitleBy, c.Pinned, c.ReadN, c.N
+		s.Title, s.TitleBy, s.Pinned, s.Archived, s.ReadN, s.N = c.Title, c.TitleBy, c.Pinned, c.Archived, c.ReadN, c.N
 		s.Status, s.UpdatedAt, s.Deleted = statusOf(c), c.UpdatedAt, c.Deleted
 	}
 	return s
@@ -179,11 +184,14 @@ func (c *call) patchConversation() error {
 	if in.Pinned != nil {
 		list = append(list, pin(id(), r.Conversation(), *in.Pinned))
 	}
+	if in.Archived != nil {
+		list = append(list, archive(id(), r.Conversation(), *in.Archived))
+	}
 	if in.ReadN != nil {
 		list = append(list, read(id(), r.Conversation(), *in.ReadN))
 	}
 	if len(list) == 0 {
-		return badRequest("Say at least one of title, pinned and read_n.")
+		return badRequest("Say at least one of title, pinned, archived and read_n.")
 	}
 	return c.change(r, list, func(s readmodel.Summary) error { return c.json(http.StatusOK, s) })
 }

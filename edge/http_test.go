@@ -31,7 +31,7 @@ func TestConversationCalls(t *testing.T) {
 	if r.decode(t, &s); r.status != 200 || s.Title != "Numbers" || !s.Pinned || s.ReadN != 4 || s.N != 9 || s.Status != "idle" {
 		t.Errorf("patch: %d %s", r.status, r.body)
 	}
-	for body, want := range map[string]int{`{}`: 400, `{"title":""}`: 422, `{"title":"` + strings.Repeat("x", 201) + `"}`: 422, `{"pinned":"yes"}`: 400, `{"read_n":-1}`: 400} {
+	for body, want := range map[string]int{`{}`: 400, `{"title":""}`: 422, `{"title":"` + strings.Repeat("x", 201) + `"}`: 422, `{"pinned":"yes"}`: 400, `{"archived":1}`: 400, `{"read_n":-1}`: 400} {
 		if r := w.do("ana", "PATCH", path, body); r.status != want {
 			t.Errorf("patch %.30s: %d", body, r.status)
 		}
@@ -213,6 +213,7 @@ func TestRefusals(t *testing.T) {
 		{"tool", "ana", "POST", "/api/ana/tool_calls", `{"name":"rm"}`, nil, 422, codeUnknownTool},
 		{"tool arguments", "ana", "POST", "/api/ana/tool_calls", `{"name":"add_task","arguments":[]}`, nil, 400, codeBadRequest},
 		{"tool NUL", "ana", "POST", "/api/ana/tool_calls", `{"name":"add_task","arguments":{"title":"\\\u0000"}}`, nil, 400, codeBadRequest},
+		{"archived", "ana", "GET", "/api/ana/conversations?archived=perhaps", "", nil, 400, codeBadRequest},
 		{"limit", "ana", "GET", "/api/ana/conversations?limit=0", "", nil, 400, codeBadRequest},
 		{"cursor", "ana", "GET", "/api/ana/conversations?after=xyz", "", nil, 400, codeBadRequest},
 		{"task status", "ana", "GET", "/api/ana/tasks?status=gone", "", nil, 400, codeBadRequest},

@@ -86,7 +86,7 @@ func (m *memory) Conversations(_ context.Context, u events.UserID, q readmodel.C
 			return readmodel.ErrCursor
 		}
 		for r, c := range m.convs {
-			if r.User() == u && r.Conversation() != events.Home && !c.Deleted && strings.Contains(c.Title+lastText(c), q.Text) {
+			if r.User() == u && r.Conversation() != events.Home && !c.Deleted && c.Archived == q.Archived && strings.Contains(c.Title+lastText(c), q.Text) {
 				page.Data = append(page.Data, summarize(c))
 			}
 		}

@@ -69,9 +69,9 @@ func operations() []operation {
 			header: []parameter{key, prefer}, body: typeOf[ChatRequest](), stream: true,
 			answers: map[int]reflect.Type{200: typeOf[ChatResponse](), 202: typeOf[Accepted]()}, errors: []int{404, 406, 409, 413, 415, 422, 429},
 		},
-		{method: "GET", path: "/api/{user}/conversations", id: "conversations", summary: "Conversations by newest activity, or those that match.", query: []parameter{search, limit, after}, answers: map[int]reflect.Type{200: typeOf[readmodel.Page[readmodel.Summary]]()}},
+		{method: "GET", path: "/api/{user}/conversations", id: "conversations", summary: "Conversations that are not archived, those that are pinned first, by newest activity; or those that match.", query: []parameter{search, {"archived", "Those that are archived instead.", "boolean"}, limit, after}, answers: map[int]reflect.Type{200: typeOf[readmodel.Page[readmodel.Summary]]()}},
 		{method: "GET", path: "/api/{user}/conversations/{conversation}", id: "conversation", summary: "One conversation's line.", answers: map[int]reflect.Type{200: typeOf[readmodel.Summary]()}, errors: []int{404}},
-		{method: "PATCH", path: "/api/{user}/conversations/{conversation}", id: "patchConversation", summary: "Rename, pin, or mark as read.", header: []parameter{key}, body: typeOf[PatchRequest](), answers: summary, errors: []int{404, 413, 415, 422}},
+		{method: "PATCH", path: "/api/{user}/conversations/{conversation}", id: "patchConversation", summary: "Rename, pin, archive, or mark as read.", header: []parameter{key}, body: typeOf[PatchRequest](), answers: summary, errors: []int{404, 413, 415, 422}},
 		{method: "DELETE", path: "/api/{user}/conversations/{conversation}", id: "deleteConversation", summary: "Hide a conversation and stop its run.", answers: map[int]reflect.Type{204: nil, 202: nil}, errors: []int{404}},
 		{method: "POST", path: "/api/{user}/conversations/{conversation}/restore", id: "restoreConversation", summary: "Undo a deletion.", answers: summary, errors: []int{404}},
 		{
@@ -92,7 +92,8 @@ func operations() []operation {
 		{
 			method: "GET", path: "/api/{user}/search", id: "search", summary: "Where something was said: conversations by newest activity, each with its newest hits.",
 			query: []parameter{
-				{"q", "Words of a title, or of a message and its answer; each may be the beginning of one.", ""}, limit, after,
+				{"q", "Words of a title, or of a message and its answer; each may be the beginning of one.", ""},
+				limit, after,
 				{"conversation_id", "Only this conversation, and more of its hits: as many as limit says.", ""},
 			},
 			answers: map[int]reflect.Type{200: typeOf[readmodel.Page[readmodel.Found]]()},

@@ -1,10 +1,12 @@
 package edge
 
 import (
+	"fmt"
 	"net/url"
 	"strings"
 	"testing"
 
+	"github.com/parleychat/parley/events"
 	"github.com/parleychat/parley/readmodel"
 )
 
@@ -64,5 +66,49 @@ func TestSearchRefusesBadInput(t *testing.T) {
 	w.memory.setDown(true)
 	if r := w.do("ana", "GET", "/api/ana/search?q=x", ""); r.status != 503 {
 		t.Errorf("search while the database is away: %d", r.status)
+	}
+}
+
+// [48] Archiving by either door takes a conversation from the list, and a message
+// brings it back.
+func TestArchiving(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c, _ := w.ask("ana", `{"message":"one"}`)
+	path := "/api/ana/conversations/" + string(c.ConversationID)
+	listed := func(query string) int {
+		t.Helper()
+		var page readmodel.Page[readmodel.Summary]
+		r := w.do("ana", "GET", "/api/ana/conversations"+query, "")
+		if r.decode(t, &page); r.status != 200 {
+			t.Fatalf("list: %d %s", r.status, r.body)
+		}
+		return len(page.Data)
+	}
+	recorded := func(n uint64) {
+		t.Helper()
+		for range 20 { // each waits a second at most
+			w.do("ana", "GET", fmt.Sprintf("%s/messages?min_n=%d", path, n), "")
+			if s, err := w.memory.Summary(t.Context(), must(events.NewRef("ana", c.ConversationID))); err == nil && s.N >= n {
+				return
+			}
+		}
+		t.Fatalf("commit %d was not recorded", n)
+	}
+	for _, archived := range []bool{true, false, true} {
+		var s readmodel.Summary
+		r := w.do("ana", "PATCH", path, fmt.Sprintf(`{"archived":%v}`, archived))
+		if r.decode(t, &s); r.status != 200 || s.Archived != archived {
+			t.Errorf("patch to %v: %d %s", archived, r.status, r.body)
+		}
+	}
+	recorded(5)
+	if in, out := listed("?archived=true"), listed(""); in != 1 || out != 0 {
+		t.Errorf("%d archived and %d others in the lists, want 1 and 0", in, out)
+	}
+	w.ask("ana", fmt.Sprintf(`{"message":"two","conversation_id":%q}`, c.ConversationID))
+	recorded(7)
+	if in, out := listed("?archived=true"), listed("?archived=false"); in != 0 || out != 1 {
+		t.Errorf("after a message %d archived and %d others, want 0 and 1", in, out)
 	}
 }

@@ -64,11 +64,12 @@ type topic struct {
 
 // summary is what a "conversation" frame says.
 type summary struct {
-	n       uint64
-	title   string
-	status  string
-	pinned  bool
-	deleted bool
+	n        uint64
+	title    string
+	status   string
+	pinned   bool
+	archived bool
+	deleted  bool
 }
 
 func newTopic(p *person, r events.Ref) *topic {
@@ -379,7 +380,7 @@ func (t *topic) sweep(now time.Time) {
 }
 
 func (t *topic) summary() summary {
-	return summary{n: t.state.N, title: t.state.Title, pinned: t.state.Pinned, deleted: t.state.Deleted, status: statusOf(t.state)}
+	return summary{n: t.state.N, title: t.state.Title, pinned: t.state.Pinned, archived: t.state.Archived, deleted: t.state.Deleted, status: statusOf(t.state)}
 }
 
 // tell lets the person's sockets know how the conversation stands, at once if

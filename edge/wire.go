@@ -73,6 +73,7 @@ type (
 		UpdatedAt      time.Time             `json:"updated_at"`
 		Deleted        bool                  `json:"deleted,omitzero"`
 		Pinned         bool                  `json:"pinned,omitzero"`
+		Archived       bool                  `json:"archived,omitzero"`
 	}
 )
 
@@ -109,7 +110,7 @@ func errorFrameOf(id string, c events.ConversationID, e *apiError) *frame {
 func conversationFrame(c *events.Conversation, s summary) *frame {
 	return jsonFrame(conversationState{
 		Type: "conversation", ConversationID: c.ConversationID, Title: s.title, N: s.n, Status: s.status,
-		UpdatedAt: c.UpdatedAt, Deleted: s.deleted, Pinned: s.pinned,
+		UpdatedAt: c.UpdatedAt, Deleted: s.deleted, Pinned: s.pinned, Archived: s.archived,
 	})
 }
 

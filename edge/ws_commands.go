@@ -28,6 +28,7 @@ type clientFrame struct {
 	RunID          events.RunID          `json:"run_id"`
 	Title          string                `json:"title"`
 	Pinned         *bool                 `json:"pinned"`
+	Archived       *bool                 `json:"archived"`
 	ReadN          *uint64               `json:"read_n"`
 	Rating         string                `json:"rating"`
 	Reason         string                `json:"reason"`
@@ -40,7 +41,7 @@ type clientFrame struct {
 // frameTypes are the types that clients may send.
 var frameTypes = []string{
 	"connect", "refresh", "ping", "subscribe", "unsubscribe", "message", "regenerate", "cancel", "call_tool", "answer",
-	"rename", "pin", "read", "delete", "restore", "rate",
+	"rename", "pin", "archive", "read", "delete", "restore", "rate",
 }
 
 func decodeFrame(b []byte) (clientFrame, *apiError) {
@@ -330,6 +331,11 @@ func (c *conn) control(ctx context.Context, f clientFrame) error {
 			return badRequest("pinned is missing.")
 		}
 		o, err = c.e.control(ctx, c.p, pin(id, conv, *f.Pinned))
+	case "archive":
+		if f.Archived == nil {
+			return badRequest("archived is missing.")
+		}
+		o, err = c.e.control(ctx, c.p, archive(id, conv, *f.Archived))
 	case "read":
 		if f.ReadN == nil {
 			return badRequest("read_n is missing.")

@@ -62,11 +62,12 @@ func TestSocketCommands(t *testing.T) {
 		t.Errorf("a name that it has already was committed: %s", f.raw)
 	}
 	done(map[string]any{"type": "pin", "pinned": true})
+	done(map[string]any{"type": "archive", "archived": true})
 	done(map[string]any{"type": "read", "read_n": 3})
 	done(map[string]any{"type": "rate", "run_id": accepted.RunID, "rating": "up", "reason": "quick"})
 	done(map[string]any{"type": "cancel", "run_id": accepted.RunID})
 	done(map[string]any{"type": "delete"})
-	if !c.conv.Pinned || c.conv.ReadN != 3 || !c.conv.Deleted || c.conv.Run(accepted.RunID).Rating == nil {
+	if !c.conv.Pinned || !c.conv.Archived || c.conv.ReadN != 3 || !c.conv.Deleted || c.conv.Run(accepted.RunID).Rating == nil {
 		t.Errorf("state %s", c.state())
 	}
 	c.say(conv, "into the void")

@@ -53,6 +53,7 @@ var eventDecoders = map[string]decoder[Event]{
 	RunCancelled{}.EventType():         decode(eventOf[RunCancelled]),
 	ConversationRenamed{}.EventType():  decode(eventOf[ConversationRenamed]),
 	ConversationPinned{}.EventType():   decode(eventOf[ConversationPinned]),
+	ConversationArchived{}.EventType(): decode(eventOf[ConversationArchived]),
 	ConversationRead{}.EventType():     decode(eventOf[ConversationRead]),
 	ConversationDeleted{}.EventType():  decode(eventOf[ConversationDeleted]),
 	ConversationRestored{}.EventType(): decode(eventOf[ConversationRestored]),

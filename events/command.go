@@ -94,6 +94,11 @@ type Pin struct {
 	Pinned bool `json:"pinned"`
 }
 
+// Archive puts the conversation away or takes it back.
+type Archive struct {
+	Archived bool `json:"archived"`
+}
+
 // Read says that the person has seen commits up to ReadN.
 type Read struct {
 	ReadN uint64 `json:"read_n"`
@@ -157,6 +162,9 @@ func (Rename) CommandType() string { return "rename" }
 func (Pin) CommandType() string { return "pin" }
 
 // CommandType implements [Command].
+func (Archive) CommandType() string { return "archive" }
+
+// CommandType implements [Command].
 func (Read) CommandType() string { return "read" }
 
 // CommandType implements [Command].
@@ -187,6 +195,7 @@ var commandDecoders = map[string]decoder[Command]{
 	Cancel{}.CommandType():         decode(commandOf[Cancel]),
 	Rename{}.CommandType():         decode(commandOf[Rename]),
 	Pin{}.CommandType():            decode(commandOf[Pin]),
+	Archive{}.CommandType():        decode(commandOf[Archive]),
 	Read{}.CommandType():           decode(commandOf[Read]),
 	Delete{}.CommandType():         decode(commandOf[Delete]),
 	Restore{}.CommandType():        decode(commandOf[Restore]),

@@ -14,7 +14,7 @@ func TestInboxSubjects(t *testing.T) {
 	t.Parallel()
 	want := map[string]string{
 		"message": "in.msg.", "regenerate": "in.msg.", "call_tool": "in.msg.", "answer": "in.msg.",
-		"cancel": "in.ctl.", "rename": "in.ctl.", "pin": "in.ctl.", "read": "in.ctl.", "delete": "in.ctl.", "restore": "in.ctl.", "rate": "in.ctl.",
+		"cancel": "in.ctl.", "rename": "in.ctl.", "pin": "in.ctl.", "archive": "in.ctl.", "read": "in.ctl.", "delete": "in.ctl.", "restore": "in.ctl.", "rate": "in.ctl.",
 		"result": "in.res.", "run_deadline": "timer.fired.", "approval_expiry": "timer.fired.",
 	}
 	seen := map[string]bool{}

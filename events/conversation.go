@@ -32,6 +32,7 @@ type Conversation struct {
 	Title     string    `json:"title,omitzero"`
 	TitleBy   By        `json:"title_by,omitzero"`
 	Pinned    bool      `json:"pinned,omitzero"`
+	Archived  bool      `json:"archived,omitzero"`
 	ReadN     uint64    `json:"read_n,omitzero"`
 	Deleted   bool      `json:"deleted,omitzero"`
 	CreatedAt time.Time `json:"created_at,omitzero"`
@@ -272,6 +273,8 @@ func (c *Conversation) apply(e Event, k *Commit) {
 		}
 	case ConversationPinned:
 		c.Pinned = e.Pinned
+	case ConversationArchived:
+		c.Archived = e.Archived
 	case ConversationRead:
 		c.ReadN = max(c.ReadN, min(e.ReadN, c.N))
 	case ConversationDeleted:
@@ -320,6 +323,7 @@ func (c *Conversation) accept(e MessageAccepted, k *Commit) {
 	}
 	c.Runs = append(c.Runs, r)
 	c.byRun[e.RunID] = r
+	c.Archived = false
 }
 
 func (c *Conversation) completeStep(e StepCompleted) {

@@ -250,6 +250,12 @@ type ConversationPinned struct {
 	Pinned bool `json:"pinned"`
 }
 
+// ConversationArchived puts a conversation away or takes it back. The next message
+// in it takes it back too.
+type ConversationArchived struct {
+	Archived bool `json:"archived"`
+}
+
 // ConversationRead records that the person has seen commits up to ReadN.
 type ConversationRead struct {
 	ReadN uint64 `json:"read_n"`
@@ -325,6 +331,9 @@ func (ConversationRenamed) EventType() string { return "conversation.renamed" }
 
 // EventType implements [Event].
 func (ConversationPinned) EventType() string { return "conversation.pinned" }
+
+// EventType implements [Event].
+func (ConversationArchived) EventType() string { return "conversation.archived" }
 
 // EventType implements [Event].
 func (ConversationRead) EventType() string { return "conversation.read" }

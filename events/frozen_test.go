@@ -24,6 +24,7 @@ import (
 // is new gets a file of its own, and its sum here.
 var frozen = map[string]string{
 	"approval.txtar":       "53e51dffd5e96ef838c025f6d432730983657e64b635fe6532c75ace64e81180",
+	"archive.txtar":        "76af645f1e855fc8f15fd514f46602e6b8d87d95ef36f02537de32d30eb9dfe3",
 	"attempts.txtar":       "3b1a3ed3e72415d618f15a7432d5060f4364281eabd0fd7166d2c70d688d09e7",
 	"branches.txtar":       "685f46e38017c6bee96dd5b90809d0b5cd5ad285f3f264dff63f65b50604a5a0",
 	"deadline.txtar":       "969c191301e9e43e6a38b5d4db708845e2c45e53e02acb31796dceea0a568316",

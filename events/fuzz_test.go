@@ -210,6 +210,8 @@ func anyEvent(next func() int, run events.RunID, call events.CallID) events.Even
 	case 17:
 		return events.ConversationRead{ReadN: uint64(small)}
 	case 18:
+		return []events.Event{events.ConversationArchived{Archived: true}, events.ConversationArchived{}, events.ConversationPinned{}}[small]
+	case 19:
 		return events.Unknown{Type: "x", Raw: jsontext.Value(`{"type":"x"}`)}
 	default:
 		return []events.Event{events.ConversationDeleted{}, events.ConversationRestored{}, events.ConversationPinned{Pinned: flag}}[small]

@@ -244,6 +244,21 @@ var goldens = []golden{
 		s.keep(60)
 		s.control("d2", events.ConversationRestored{})
 	}},
+	{"archive", "A conversation is put away, stays away while it is read and named, and comes back by hand or with the next message.", func(s *story) {
+		s.say("m1", "Hello")
+		s.answer("Hello.")
+		s.control("a1", events.ConversationArchived{Archived: true})
+		s.keep(60)
+		s.control("s1", events.ConversationRead{ReadN: 3})
+		s.control("r1", events.ConversationRenamed{Title: "Hello", By: events.ByUser})
+		s.control("a2", events.ConversationArchived{Archived: false})
+		s.control("a3", events.ConversationArchived{Archived: true})
+		s.control("a4", events.ConversationArchived{Archived: true})
+		s.keep(60)
+		s.say("m2", "Are you still there?")
+		s.keep(60)
+		s.answer("Yes.")
+	}},
 	{"delete", "A conversation is deleted while it answers: what waits and what runs is stopped in the same commit.", func(s *story) {
 		one := s.say("m1", "Go on")
 		two := s.say("m2", "And on")

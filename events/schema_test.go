@@ -193,6 +193,7 @@ func inboxes() []*events.Inbox {
 		events.Cancel{RunID: run},
 		events.Rename{Title: "A title"},
 		events.Pin{Pinned: true},
+		events.Archive{Archived: true},
 		events.Read{ReadN: 1<<64 - 1},
 		events.Delete{},
 		events.Restore{},

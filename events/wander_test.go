@@ -80,6 +80,7 @@ func (s *story) shelf(rng *rand.Rand, id string, run events.RunID) {
 		events.ConversationRenamed{Title: "T" + id, By: events.ByUser},
 		events.ConversationRenamed{Title: "M" + id, By: events.ByModel},
 		events.ConversationPinned{Pinned: rng.IntN(2) == 0},
+		events.ConversationArchived{Archived: rng.IntN(3) > 0},
 		events.ConversationRead{ReadN: rng.Uint64N(100)},
 		events.ConversationDeleted{},
 		events.ConversationRestored{},

@@ -13,7 +13,7 @@ import (
 // Columns of the read models beside their keys, as a snapshot reads them and
 // as [Fold.Compare] expects them.
 const (
-	headColumns = `n, title, title_by, pinned, deleted, read_n, status, last_text, created_at, active_at, runs, tip, open_runs, body`
+	headColumns = `n, title, title_by, pinned, archived, deleted, read_n, status, last_text, created_at, active_at, runs, tip, open_runs, body`
 	runColumns  = `pos, n, parent_id, message_id, status, model, input_tokens, output_tokens, estimated, accepted_at, body`
 )
 
@@ -169,7 +169,7 @@ func (e *encoder) vector(words []string) []byte {
 
 func (e *encoder) head(c conversationRow) [][]byte {
 	return [][]byte{
-		e.int8(bigint(c.N)), e.text(storable(c.Title)), e.text(storable(string(c.TitleBy))), e.bool(c.Pinned), e.bool(c.Deleted),
+		e.int8(bigint(c.N)), e.text(storable(c.Title)), e.text(storable(string(c.TitleBy))), e.bool(c.Pinned), e.bool(c.Archived), e.bool(c.Deleted),
 		e.int8(bigint(c.ReadN)), e.text(c.Status), e.text(c.LastText), e.time(c.CreatedAt), e.time(c.activeAt), e.int4(c.runs),
 		e.text(key(c.tip)), e.texts(c.open), c.body,
 	}

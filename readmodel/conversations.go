@@ -15,38 +15,44 @@ import (
 	"github.com/parleychat/parley/events"
 )
 
-const summaryColumns = `conversation_id, title, title_by, pinned, read_n, n, status, created_at, active_at, last_text, deleted`
+const summaryColumns = `conversation_id, title, title_by, pinned, archived, read_n, n, status, created_at, active_at, last_text, deleted`
 
 func scanSummary(r pgx.CollectableRow) (s Summary, err error) {
 	var n, read int64
-	err = r.Scan(&s.ConversationID, &s.Title, &s.TitleBy, &s.Pinned, &read, &n, &s.Status, &s.CreatedAt, &s.UpdatedAt, &s.LastText, &s.Deleted)
+	err = r.Scan(&s.ConversationID, &s.Title, &s.TitleBy, &s.Pinned, &s.Archived, &read, &n, &s.Status, &s.CreatedAt, &s.UpdatedAt, &s.LastText, &s.Deleted)
 	s.N, s.ReadN, s.CreatedAt, s.UpdatedAt = count(n), count(read), s.CreatedAt.UTC(), s.UpdatedAt.UTC()
 	return s, err
 }
 
-// Conversations lists or searches a person's conversations, newest activity
-// first. A page begins after the place of a cursor, not after a row: what moves
-// to the top meanwhile neither repeats nor hides another.
+// selectList selects a page of the list; a search adds a condition.
+const selectList = `SELECT ` + summaryColumns + ` FROM conversation
+	WHERE user_id = $1 AND archived = $2 AND NOT deleted AND conversation_id <> 'home' AND (pinned, active_at, conversation_id) < ($3, $4, $5) %s
+	ORDER BY pinned DESC, active_at DESC, conversation_id DESC LIMIT $6`
+
+var (
+	listAll   = fmt.Sprintf(selectList, "")
+	listFound = fmt.Sprintf(selectList, `AND conversation_id IN (SELECT conversation_id FROM (`+fmt.Sprintf(personWords, "$1, $7")+`) w WHERE user_id = $1)`)
+)
+
+// Conversations lists or searches a person's conversations, pinned ones first,
+// then by newest activity. A page begins after the place of a cursor, not after a
+// row: what moves to the top meanwhile neither repeats nor hides another.
 func (s *Store) Conversations(ctx context.Context, u events.UserID, q ConversationsQuery) (Page[Summary], error) {
-	at, id, err := parseCursor(q.After)
+	pinned, at, id, err := parseListCursor(q.After)
 	if err != nil {
 		return Page[Summary]{}, fmt.Errorf("conversations: %w", err)
 	}
+	args := []any{u, q.Archived, pinned, at, id, q.Limit + 1}
 	var list []Summary
 	if wanted := words(q.Text); len(wanted) > 0 {
-		list, err = rows(ctx, s, u, scanSummary, `SELECT `+summaryColumns+` FROM conversation
-			WHERE user_id = $1 AND NOT deleted AND conversation_id <> 'home' AND (active_at, conversation_id) < ($2, $3)
-			AND conversation_id IN (SELECT conversation_id FROM (`+fmt.Sprintf(personWords, "$1, $5")+`) w WHERE user_id = $1)
-			ORDER BY active_at DESC, conversation_id DESC LIMIT $4`, u, at, id, q.Limit+1, wanted)
+		list, err = rows(ctx, s, u, scanSummary, listFound, append(args, wanted)...)
 	} else if strings.TrimSpace(q.Text) == "" {
-		list, err = rows(ctx, s, u, scanSummary, `SELECT `+summaryColumns+` FROM conversation
-			WHERE user_id = $1 AND NOT deleted AND conversation_id <> 'home' AND (active_at, conversation_id) < ($2, $3)
-			ORDER BY active_at DESC, conversation_id DESC LIMIT $4`, u, at, id, q.Limit+1)
+		list, err = rows(ctx, s, u, scanSummary, listAll, args...)
 	} // a search for nothing but punctuation finds nothing
 	if err != nil {
 		return Page[Summary]{}, fmt.Errorf("conversations: %w", err)
 	}
-	return page(list, q.Limit, func(c Summary) string { return cursor(c.UpdatedAt, string(c.ConversationID)) }), nil
+	return page(list, q.Limit, listCursor), nil
 }
 
 // Summary returns one conversation's line, also of a deleted one.
@@ -207,6 +213,26 @@ func parseCursor(s string) (at time.Time, id string, err error) {
 		return at, "", ErrCursor
 	}
 	return at, id, nil
+}
+
+// pinnedMark begins the cursor of a place among the pinned conversations.
+const pinnedMark = "!"
+
+func listCursor(c Summary) string {
+	after := cursor(c.UpdatedAt, string(c.ConversationID))
+	if c.Pinned {
+		after = pinnedMark + after
+	}
+	return after
+}
+
+func parseListCursor(s string) (pinned bool, at time.Time, id string, err error) {
+	rest, pinned := strings.CutPrefix(s, pinnedMark)
+	if pinned && rest == "" {
+		return false, at, "", ErrCursor
+	}
+	at, id, err = parseCursor(rest)
+	return pinned || s == "", at, id, err
 }
 
 // numberCursor is a cursor for lists that are ordered by one number.

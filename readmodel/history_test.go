@@ -211,7 +211,8 @@ func (a *author) event() events.Event {
 			events.ConversationRenamed{Title: "about " + a.phrase(), By: events.ByModel},
 			events.ConversationPinned{Pinned: a.IntN(2) == 0},
 			events.ConversationRead{ReadN: a.n},
+			events.ConversationArchived{Archived: a.IntN(2) == 0},
 			events.Unknown{Type: "later.invented", Raw: jsontext.Value(`{"type":"later.invented","x":[1]}`)},
-		}[a.IntN(4)]
+		}[a.IntN(5)]
 	}
 }

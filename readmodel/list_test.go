@@ -55,13 +55,19 @@ func TestConversations(t *testing.T) {
 			if diff := cmp.Diff(s, got); diff != "" {
 				t.Errorf("summary of %s %s (-fold +postgres):\n%s", u, c, diff)
 			}
-			if c != events.Home && !s.Deleted {
+			if c != events.Home && !s.Deleted && !s.Archived {
 				want[u] = append(want[u], s)
 			}
 		}
 	}
 	for u, list := range want {
 		slices.SortFunc(list, func(a, b readmodel.Summary) int {
+			if a.Pinned != b.Pinned {
+				if a.Pinned {
+					return -1
+				}
+				return 1
+			}
 			if n := b.UpdatedAt.Compare(a.UpdatedAt); n != 0 {
 				return n
 			}
@@ -126,11 +132,62 @@ func TestPagesStayStable(t *testing.T) {
 	}
 }
 
+// [48] What is pinned stands first on the first page, however old; what is archived
+// has a list of its own, and comes back with the next message.
+func TestPinnedAndArchived(t *testing.T) {
+	t.Parallel()
+	store := open(t, testkit.Postgres(t))
+	ctx := testkit.Context(t)
+	w := newScribe(t, store)
+	authors := map[events.ConversationID]*author{}
+	for i := range 6 {
+		c := events.ConversationID(fmt.Sprintf("c%d", i))
+		a := newAuthor(1, "anna", c)
+		a.time = testkit.Epoch.Add(time.Duration(i) * time.Hour)
+		authors[c] = a
+		w.says(a, "m", "hello", "hi")
+	}
+	w.write(ctx, authors["c0"].commit(events.ConversationPinned{Pinned: true}), authors["c1"].commit(events.ConversationPinned{Pinned: true}),
+		authors["c3"].commit(events.ConversationArchived{Archived: true}), authors["c5"].commit(events.ConversationArchived{Archived: true}))
+	check := func(q readmodel.ConversationsQuery, want ...events.ConversationID) {
+		t.Helper()
+		for _, q.Limit = range []int{1, 2, 3, 10} {
+			var got []events.ConversationID
+			for q.After = ""; ; {
+				p, err := store.Conversations(ctx, "anna", q)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, s := range p.Data {
+					got = append(got, s.ConversationID)
+				}
+				if q.After = p.After; !p.HasMore {
+					break
+				}
+			}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("%+v (-want +got):\n%s", q, diff)
+			}
+		}
+	}
+	check(readmodel.ConversationsQuery{}, "c1", "c0", "c4", "c2")
+	check(readmodel.ConversationsQuery{Archived: true}, "c5", "c3")
+	check(readmodel.ConversationsQuery{Text: "hello"}, "c1", "c0", "c4", "c2")
+	check(readmodel.ConversationsQuery{Text: "hello", Archived: true}, "c5", "c3")
+	if p, err := store.Search(ctx, "anna", readmodel.SearchQuery{Text: "hello", Limit: 10}); err != nil || len(p.Data) != 6 || !p.Data[0].Archived || p.Data[1].Archived {
+		t.Errorf("a search finds what is archived too and says so: %+v, %v", p, err)
+	}
+	authors["c3"].time = testkit.Epoch.Add(10 * time.Hour)
+	w.says(authors["c3"], "m2", "hello again", "hi")
+	check(readmodel.ConversationsQuery{Archived: true}, "c5")
+	check(readmodel.ConversationsQuery{}, "c1", "c0", "c3", "c4", "c2")
+}
+
 func TestCursorsOfOthers(t *testing.T) {
 	t.Parallel()
 	store := open(t, testkit.Postgres(t))
 	ctx := testkit.Context(t)
-	for _, after := range []string{"x", "!!", "LjA", strings.Repeat("A", 4000), "enp6enp6enp6enp6enp6LmE", "\x00"} {
+	for _, after := range []string{"x", "!!", "!", "!x", "LjA", strings.Repeat("A", 4000), "enp6enp6enp6enp6enp6LmE", "\x00"} {
 		if _, err := store.Conversations(ctx, "anna", readmodel.ConversationsQuery{Limit: 1, After: after}); !errors.Is(err, readmodel.ErrCursor) {
 			t.Errorf("conversations after %q: %v, want ErrCursor", after, err)
 		}

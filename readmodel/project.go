@@ -174,7 +174,7 @@ const lastTextRunes = 140
 // conversation to the top.
 func Summarize(c *events.Conversation) Summary {
 	s := Summary{
-		ConversationID: c.ConversationID, Title: c.Title, TitleBy: c.TitleBy, Pinned: c.Pinned, ReadN: c.ReadN, N: c.N,
+		ConversationID: c.ConversationID, Title: c.Title, TitleBy: c.TitleBy, Pinned: c.Pinned, Archived: c.Archived, ReadN: c.ReadN, N: c.N,
 		Status: Idle, CreatedAt: c.CreatedAt, UpdatedAt: c.CreatedAt, Deleted: c.Deleted,
 	}
 	for _, r := range c.Runs {

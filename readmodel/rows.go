@@ -33,6 +33,7 @@ type Summary struct {
 	Title          string                `json:"title"`
 	TitleBy        events.By             `json:"title_by"`
 	Pinned         bool                  `json:"pinned"`
+	Archived       bool                  `json:"archived,omitzero"`
 	ReadN          uint64                `json:"read_n"`
 	N              uint64                `json:"n"`
 	// Status is that of the active run, else of the oldest queued one, else [Idle].
@@ -44,13 +45,15 @@ type Summary struct {
 	Deleted  bool   `json:"deleted,omitzero"`
 }
 
-// ConversationsQuery selects conversations: newest activity first, without
-// deleted ones and without home.
+// ConversationsQuery selects conversations: pinned ones first, then by newest
+// activity, without deleted ones and without home.
 type ConversationsQuery struct {
 	// Text, if not empty, must occur in title or messages.
-	Text  string
-	Limit int
-	After string
+	Text string
+	// Archived selects those that are put away instead of the others.
+	Archived bool
+	Limit    int
+	After    string
 }
 
 // TasksQuery selects tasks that are not deleted.

@@ -31,6 +31,7 @@ type Found struct {
 	ConversationID events.ConversationID `json:"conversation_id"`
 	// Title is the whole title; it may hold a hit or not.
 	Title     []Piece   `json:"title"`
+	Archived  bool      `json:"archived,omitzero"`
 	UpdatedAt time.Time `json:"updated_at"`
 	// Hits are the newest ones, newest first, of Total.
 	Hits  []Hit `json:"hits"`
@@ -56,14 +57,14 @@ const personWords = `SELECT user_id, conversation_id, run_id FROM conversation_w
 // One statement: what was found, the conversations of the page, and of each the
 // newest hits. Only the rows that were found are read.
 var selectFound = `
-SELECT l.conversation_id, l.title, l.active_at, coalesce(cardinality(l.runs), 0), (
+SELECT l.conversation_id, l.title, l.archived, l.active_at, coalesce(cardinality(l.runs), 0), (
 	SELECT array_agg(h.body ORDER BY h.pos DESC) FROM (
 		SELECT r.pos, r.body FROM unnest(l.runs) AS k(id) CROSS JOIN LATERAL (
 			SELECT pos, body FROM run WHERE user_id = $1 AND conversation_id = l.conversation_id AND run_id = k.id OFFSET 0
 		) r ORDER BY r.pos DESC LIMIT $6
 	) h
 ) FROM (
-	SELECT c.conversation_id, c.title, c.active_at, f.runs FROM (
+	SELECT c.conversation_id, c.title, c.archived, c.active_at, f.runs FROM (
 		SELECT conversation_id, array_agg(run_id) FILTER (WHERE run_id <> '') AS runs
 		FROM (` + fmt.Sprintf(personWords, "$1, $2") + `) w WHERE user_id = $1 %s GROUP BY conversation_id
 	) f JOIN conversation c ON c.user_id = $1 AND c.conversation_id = f.conversation_id
@@ -77,7 +78,7 @@ var (
 )
 
 // Search finds a person's conversations by what was said in them, newest
-// activity first. Pages are as those of [Store.Conversations].
+// activity first, archived ones among them. Pages are as those of [Store.Conversations].
 func (s *Store) Search(ctx context.Context, u events.UserID, q SearchQuery) (Page[Found], error) {
 	at, id, err := parseCursor(q.After)
 	if err != nil {
@@ -103,7 +104,7 @@ func scanFound(r pgx.CollectableRow, wanted []string) (Found, error) {
 	f := Found{Hits: []Hit{}}
 	var title string
 	var bodies [][]byte
-	if err := r.Scan(&f.ConversationID, &title, &f.UpdatedAt, &f.Total, &bodies); err != nil {
+	if err := r.Scan(&f.ConversationID, &title, &f.Archived, &f.UpdatedAt, &f.Total, &bodies); err != nil {
 		return f, err
 	}
 	f.Title, f.UpdatedAt = marked(title, wanted), f.UpdatedAt.UTC()

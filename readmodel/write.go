@@ -255,7 +255,7 @@ func queueConversations(q *pgx.Batch, list []conversationRow) {
 	var c struct {
 		users, ids, titles, titledBy, statuses, texts, tips, open []string
 		ns, reads                                                 []int64
-		pinned, deleted                                           []bool
+		pinned, archived, deleted                                 []bool
 		created, active                                           []time.Time
 		runs                                                      []int32
 		bodies                                                    [][]byte
@@ -267,6 +267,7 @@ func queueConversations(q *pgx.Batch, list []conversationRow) {
 		c.titles = append(c.titles, storable(r.Title))
 		c.titledBy = append(c.titledBy, storable(string(r.TitleBy)))
 		c.pinned = append(c.pinned, r.Pinned)
+		c.archived = append(c.archived, r.Archived)
 		c.deleted = append(c.deleted, r.Deleted)
 		c.reads = append(c.reads, bigint(r.ReadN))
 		c.statuses = append(c.statuses, r.Status)
@@ -278,17 +279,17 @@ func queueConversations(q *pgx.Batch, list []conversationRow) {
 		c.open = append(c.open, strings.Join(r.open, unit))
 		c.bodies = append(c.bodies, r.body)
 	}
-	q.Queue(`INSERT INTO conversation (user_id, conversation_id, n, title, title_by, pinned, deleted, read_n, status, last_text,
+	q.Queue(`INSERT INTO conversation (user_id, conversation_id, n, title, title_by, pinned, archived, deleted, read_n, status, last_text,
 			created_at, active_at, runs, tip, open_runs, body)
-		SELECT u, c, n, t, tb, p, d, r, s, l, ca, aa, rs, tip, string_to_array(o, E'\x1f'), b
-		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bigint[], $9::text[], $10::text[],
-			$11::timestamptz[], $12::timestamptz[], $13::int[], $14::text[], $15::text[], $16::bytea[])
-			AS x(u, c, n, t, tb, p, d, r, s, l, ca, aa, rs, tip, o, b)
-		ON CONFLICT (user_id, conversation_id) DO UPDATE SET (n, title, title_by, pinned, deleted, read_n, status, last_text,
+		SELECT u, c, n, t, tb, p, ar, d, r, s, l, ca, aa, rs, tip, string_to_array(o, E'\x1f'), b
+		FROM unnest($1::text[], $2::text[], $3::bigint[], $4::text[], $5::text[], $6::bool[], $7::bool[], $8::bool[], $9::bigint[], $10::text[], $11::text[],
+			$12::timestamptz[], $13::timestamptz[], $14::int[], $15::text[], $16::text[], $17::bytea[])
+			AS x(u, c, n, t, tb, p, ar, d, r, s, l, ca, aa, rs, tip, o, b)
+		ON CONFLICT (user_id, conversation_id) DO UPDATE SET (n, title, title_by, pinned, archived, deleted, read_n, status, last_text,
 			created_at, active_at, runs, tip, open_runs, body) = ROW (excluded.n, excluded.title, excluded.title_by, excluded.pinned,
-			excluded.deleted, excluded.read_n, excluded.status, excluded.last_text, excluded.created_at, excluded.active_at,
+			excluded.archived, excluded.deleted, excluded.read_n, excluded.status, excluded.last_text, excluded.created_at, excluded.active_at,
 			excluded.runs, excluded.tip, excluded.open_runs, excluded.body)`,
-		c.users, c.ids, c.ns, c.titles, c.titledBy, c.pinned, c.deleted, c.reads, c.statuses, c.texts,
+		c.users, c.ids, c.ns, c.titles, c.titledBy, c.pinned, c.archived, c.deleted, c.reads, c.statuses, c.texts,
 		c.created, c.active, c.runs, c.tips, c.open, c.bodies)
 }
 

@@ -249,6 +249,9 @@ function apply(w: Folding, e: Event, k: Commit): void {
     case 'conversation.pinned':
       set(c, 'pinned', e.pinned);
       return;
+    case 'conversation.archived':
+      set(c, 'archived', e.archived);
+      return;
     case 'conversation.read':
       set(c, 'read_n', Math.max(c.read_n ?? 0, Math.min(e.read_n, c.n)));
       return;
@@ -288,6 +291,7 @@ function accept(w: Folding, e: MessageAccepted, k: Commit): void {
   set(run.message, 'timezone', e.timezone);
   set(run.message, 'regenerates', e.regenerates);
   w.add(run);
+  delete w.state.archived;
 }
 
 function completeStep(w: Folding, e: StepCompleted): void {

@@ -24,6 +24,7 @@ export interface Summary {
   readonly title: string;
   readonly title_by?: string;
   readonly pinned?: boolean;
+  readonly archived?: boolean;
   readonly read_n: number;
   readonly n: number;
   readonly status: ConversationStatus;
@@ -105,6 +106,7 @@ export type ServerFrame =
       readonly updated_at: string;
       readonly deleted?: boolean;
       readonly pinned?: boolean;
+      readonly archived?: boolean;
     }
   | { readonly type: 'task'; readonly task: Task }
   | { readonly type: 'call'; readonly id: string; readonly call_id: string }
@@ -161,6 +163,12 @@ export type Command =
       readonly id: string;
       readonly conversation_id: string;
       readonly pinned: boolean;
+    }
+  | {
+      readonly type: 'archive';
+      readonly id: string;
+      readonly conversation_id: string;
+      readonly archived: boolean;
     }
   | {
       readonly type: 'read';

@@ -23,7 +23,7 @@ export type Time = string
 /**
  * A Command is a request that a handler may refuse, or the news (a result, a timer) that lets a run go on: what the INBOX and TIMER streams carry.
  */
-export type Command = (Answer | ApprovalExpiry | CallTool | Cancel | Delete | Message | Pin | Rate | Read | Regenerate | Rename | Restore | Result | RunDeadline)
+export type Command = (Answer | ApprovalExpiry | Archive | CallTool | Cancel | Delete | Message | Pin | Rate | Read | Regenerate | Rename | Restore | Result | RunDeadline)
 /**
  * CallID names one tool call, see CallIDFor and HandCallID.
  */
@@ -55,7 +55,7 @@ export type Why = ("user" | "deadline" | "poison")
 /**
  * An Event is an immutable fact about a conversation. Its address is (conversation, n of its commit, index within it).
  */
-export type Event = (ApprovalAnswered | ApprovalRequested | ConversationDeleted | ConversationPinned | ConversationRead | ConversationRenamed | ConversationRestored | MessageAccepted | MessageRated | RunCancelRequested | RunCancelled | RunCompleted | RunFailed | RunStarted | StepCompleted | StepInterrupted | StepStarted | ToolCalled | ToolReturned)
+export type Event = (ApprovalAnswered | ApprovalRequested | ConversationArchived | ConversationDeleted | ConversationPinned | ConversationRead | ConversationRenamed | ConversationRestored | MessageAccepted | MessageRated | RunCancelRequested | RunCancelled | RunCompleted | RunFailed | RunStarted | StepCompleted | StepInterrupted | StepStarted | ToolCalled | ToolReturned)
 
 /**
  * A Commit is one atomic group of events of one conversation, and one message of the LOG stream.
@@ -113,6 +113,13 @@ reason?: string
 export interface ApprovalExpiry {
 type: "approval_expiry"
 call_id: CallID
+}
+/**
+ * Archive puts the conversation away or takes it back.
+ */
+export interface Archive {
+type: "archive"
+archived: boolean
 }
 /**
  * CallTool is a call made by hand; its conversation is Home.
@@ -262,6 +269,7 @@ n: number
 title?: string
 title_by?: By
 pinned?: boolean
+archived?: boolean
 read_n?: number
 deleted?: boolean
 created_at?: Time
@@ -468,6 +476,13 @@ type: "approval.requested"
 call_id: CallID
 run_id: RunID
 expires_at: Time
+}
+/**
+ * ConversationArchived puts a conversation away or takes it back. The next message in it takes it back too.
+ */
+export interface ConversationArchived {
+type: "conversation.archived"
+archived: boolean
 }
 /**
  * ConversationDeleted hides a conversation; Restored brings it back.

@@ -360,6 +360,10 @@ export class Server {
         this.append(f.conversation_id, { type: 'conversation.renamed', title: f.title, by: 'user' });
         this.done(c, f.id, f.conversation_id);
         return;
+      case 'archive':
+        this.append(f.conversation_id, { type: 'conversation.archived', archived: f.archived });
+        this.done(c, f.id, f.conversation_id);
+        return;
       case 'pin':
         this.append(f.conversation_id, { type: 'conversation.pinned', pinned: f.pinned });
         this.done(c, f.id, f.conversation_id);
