@@ -197,6 +197,9 @@ func (l *Log) Serve(ctx, work context.Context, stream, consumer string, acquire 
 			nc: l.nc, msg: msg, wait: wait, room: sync.OnceFunc(release),
 			lease: events.Lease{Stream: meta.Stream, Sequence: meta.Sequence.Stream, Delivery: meta.NumDelivered},
 		}
+		if meta.NumDelivered > 1 {
+			l.redelivered.Add(1)
+		}
 		d.pass = sync.OnceFunc(turns.enter(d))
 		handlers.Go(func() {
 			defer d.Release()

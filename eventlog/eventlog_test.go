@@ -71,8 +71,8 @@ func TestAppendTakesOneOfManyAndTellsTheOthers(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	if won.Load() != 1 || lost.Load() != 15 {
-		t.Errorf("%d won, %d lost", won.Load(), lost.Load())
+	if won.Load() != 1 || lost.Load() != 15 || l.Stats().Conflicts != 15 {
+		t.Errorf("%d won, %d lost, %+v", won.Load(), lost.Load(), l.Stats())
 	}
 }
 
@@ -341,6 +341,12 @@ func TestScheduledMessageArrivesAndReplaces(t *testing.T) {
 				if err != nil {
 					t.Error(err)
 				}
+				if d.Lease().Delivery == 1 {
+					if err := d.Nak(); err != nil { // for another worker
+						t.Error(err)
+					}
+					return
+				}
 				if d.Subject() != r.TimerFired() || d.Header(events.HeaderID) != "t1" {
 					t.Errorf("arrived on %s with id %s", d.Subject(), d.Header(events.HeaderID))
 				}
@@ -353,6 +359,9 @@ func TestScheduledMessageArrivesAndReplaces(t *testing.T) {
 	in := <-got
 	if cmd, ok := in.Command.(events.RunDeadline); !ok || cmd.RunID != "r1" || cmd.At.After(time.Now().Add(time.Minute)) {
 		t.Errorf("arrived: %+v", in.Command)
+	}
+	if n := l.Stats().Redelivered; n != 1 {
+		t.Errorf("%d messages came again, want 1", n)
 	}
 	stop()
 	if err := <-done; err != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"math"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -59,6 +60,21 @@ type Log struct {
 	nc     *nats.Conn
 	js     jetstream.JetStream
 	logger *slog.Logger
+
+	conflicts, redelivered atomic.Uint64
+}
+
+// Stats counts what is in order now and then, and a sign of trouble in numbers.
+type Stats struct {
+	// Conflicts are commits that did not go in because another was faster.
+	Conflicts uint64
+	// Redelivered are messages pulled that somebody had been given before.
+	Redelivered uint64
+}
+
+// Stats returns what l has counted since it was opened.
+func (l *Log) Stats() Stats {
+	return Stats{Conflicts: l.conflicts.Load(), Redelivered: l.redelivered.Load()}
 }
 
 // Open binds to the streams that [Provision] made, and fails if one is missing.
@@ -126,6 +142,7 @@ func (l *Log) Append(ctx context.Context, c *events.Commit, last uint64) (uint64
 					return 0, &ConflictError{Stored: true}
 				}
 			}
+			l.conflicts.Add(1)
 			return 0, &ConflictError{}
 		}
 		l.logger.Warn("log unreachable after a publish of unknown outcome", "conversation_id", c.ConversationID, "err", err)

@@ -95,6 +95,9 @@ func contentRefused(err error) bool {
 // done counts what was stored.
 func (r *Recorder) done(b *readmodel.Batch) {
 	r.metrics.commits.Add(float64(len(b.Records)))
+	r.metrics.takeovers.Add(float64(r.tally.takeovers))
+	r.metrics.handovers.Add(float64(r.tally.handovers))
+	r.tally = tally{}
 	for _, f := range b.Folds {
 		r.cache.put(f.Ref(), f)
 	}
@@ -119,7 +122,8 @@ func (r *Recorder) batch(ctx context.Context, at readmodel.Position, list []jets
 	if err != nil {
 		return nil, 0, err
 	}
-	old, err := fold(b, commits, folds)
+	r.tally = tally{}
+	old, err := fold(b, commits, folds, &r.tally)
 	if err != nil || len(old) == 0 {
 		return b, n, err
 	}
@@ -188,9 +192,27 @@ func (r *Recorder) decode(ctx context.Context, b *readmodel.Batch, list []jetstr
 	return commits, folds, n, nil
 }
 
+// A tally counts what the commits of a batch tell of the workers.
+type tally struct{ takeovers, handovers int }
+
+// add counts the events of a commit that follows state s. A call that its own
+// handler begins again, because the model cut it, is not taken over.
+func (t *tally) add(s *events.Conversation, list []events.Event) {
+	for _, e := range list {
+		switch e := e.(type) {
+		case events.StepInterrupted:
+			t.handovers++
+		case events.StepStarted:
+			if run := s.Run(e.RunID); e.Attempt > 1 && run != nil && run.Lease != e.Lease {
+				t.takeovers++
+			}
+		}
+	}
+}
+
 // fold applies what is new and rejects what does not fit. It returns what is
 // for the archive to judge: commits with a number that it has already.
-func fold(b *readmodel.Batch, commits []message, folds map[events.Ref]*readmodel.Fold) (old []message, err error) {
+func fold(b *readmodel.Batch, commits []message, folds map[events.Ref]*readmodel.Fold, t *tally) (old []message, err error) {
 	type place struct {
 		ref events.Ref
 		n   uint64
@@ -217,6 +239,7 @@ func fold(b *readmodel.Batch, commits []message, folds map[events.Ref]*readmodel
 				b.Rejected = append(b.Rejected, reject(m.Msg, m.Seq, reasonAltered))
 			}
 		default:
+			t.add(f.Conversation, m.Events)
 			if err := f.Apply(m.Commit, len(m.Raw)); err != nil {
 				return nil, fmt.Errorf("fold at %d: %w", m.Seq, err) // n and owner were just checked
 			}

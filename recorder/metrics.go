@@ -8,15 +8,14 @@ import (
 
 type metrics struct {
 	commits, duplicates, loads, errors, rewinds, trimmed, swept prometheus.Counter
+	takeovers, handovers                                        prometheus.Counter
+	open                                                        *prometheus.GaugeVec
 	position                                                    prometheus.Gauge
 	rejected                                                    *prometheus.GaugeVec
 	batches                                                     prometheus.Histogram
 }
 
 func newMetrics(to prometheus.Registerer) (*metrics, error) {
-	if to == nil {
-		to = prometheus.NewRegistry()
-	}
 	counter := func(name, help string) prometheus.Counter {
 		return prometheus.NewCounter(prometheus.CounterOpts{Namespace: "parley", Subsystem: "recorder", Name: name, Help: help})
 	}
@@ -28,6 +27,11 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		rewinds:    counter("rewinds_total", "Times that the log had lost what was recorded already."),
 		trimmed:    counter("trimmed_total", "Messages removed from the log after they were archived."),
 		swept:      counter("swept_total", "Messages removed from the work queues that had come back after they were acknowledged, as they may when NATS is killed."),
+		takeovers:  counter("takeovers_total", "Model calls that another delivery began again: their worker died, was paused, or handed them over."),
+		handovers:  counter("handovers_total", "Model calls that a stopping worker handed over."),
+		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
+			Namespace: "parley", Subsystem: "recorder", Name: "open_runs", Help: "Runs that are not over, as far as it is recorded, by status.",
+		}, []string{"status"}),
 		position: prometheus.NewGauge(prometheus.GaugeOpts{
 			Namespace: "parley", Subsystem: "recorder", Name: "position", Help: "Sequence of the log up to which it is recorded.",
 		}),
@@ -43,7 +47,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		m.rejected.WithLabelValues(reason)
 	}
 	for _, c := range []prometheus.Collector{
-		m.commits, m.duplicates, m.loads, m.errors, m.rewinds, m.trimmed, m.swept, m.position, m.rejected, m.batches,
+		m.commits, m.duplicates, m.loads, m.errors, m.rewinds, m.trimmed, m.swept, m.takeovers, m.handovers, m.open, m.position, m.rejected, m.batches,
 	} {
 		if err := to.Register(c); err != nil {
 			return nil, err

@@ -42,6 +42,9 @@ type Options struct {
 	Keep time.Duration
 	// TrimEvery is how often the log is trimmed; 0 means hourly.
 	TrimEvery time.Duration
+	// LookEvery is how often the runs that are not over are looked at; 0 means
+	// every minute.
+	LookEvery time.Duration
 	// LeaseTTL is how long a dead recorder goes unnoticed; 0 means 10 s.
 	LeaseTTL time.Duration
 	// Pace is the least time between two batches; 0 means 10 ms. A lone commit is
@@ -83,7 +86,9 @@ type Recorder struct {
 	metrics *metrics
 	cache   *cache
 
-	position atomic.Uint64 // recorded up to
+	position atomic.Uint64                    // recorded up to
+	stream   atomic.Pointer[jetstream.Stream] // what is recorded; nil if another recorder does that
+	tally    tally                            // of the batch that is being written
 
 	mu      sync.Mutex
 	trouble error // why nothing is recorded at the moment
@@ -110,7 +115,7 @@ func New(o Options) (*Recorder, error) {
 	for _, d := range []struct {
 		value *time.Duration
 		def   time.Duration
-	}{{&o.Keep, 7 * 24 * time.Hour}, {&o.TrimEvery, time.Hour}, {&o.LeaseTTL, 10 * time.Second}, {&o.Pace, 10 * time.Millisecond}} {
+	}{{&o.Keep, 7 * 24 * time.Hour}, {&o.TrimEvery, time.Hour}, {&o.LookEvery, time.Minute}, {&o.LeaseTTL, 10 * time.Second}, {&o.Pace, 10 * time.Millisecond}} {
 		if *d.value == 0 {
 			*d.value = d.def
 		}
@@ -122,14 +127,21 @@ func New(o Options) (*Recorder, error) {
 	if err != nil {
 		return nil, fmt.Errorf("recorder: %w", err)
 	}
+	if o.Registerer == nil {
+		o.Registerer = prometheus.NewRegistry()
+	}
 	m, err := newMetrics(o.Registerer)
 	if err != nil {
 		return nil, fmt.Errorf("recorder: %w", err)
 	}
-	return &Recorder{
+	r := &Recorder{
 		o: o, js: js, holder: uuid.NewString(), metrics: m, cache: newCache(o.CacheBytes),
 		alarms: map[string]int{}, point: func(string) {},
-	}, nil
+	}
+	if err := o.Registerer.Register(newBehind(r)); err != nil {
+		return nil, fmt.Errorf("recorder: %w", err)
+	}
+	return r, nil
 }
 
 // Position returns the sequence up to which this recorder has recorded.
@@ -167,6 +179,7 @@ func (r *Recorder) Run(ctx context.Context) error {
 		case errors.Is(err, ErrOtherStream):
 			return err
 		case errors.Is(err, readmodel.ErrMoved), errors.Is(err, errStepAside):
+			r.stream.Store(nil)
 			r.o.Logger.Info("recorder steps aside", "reason", err)
 			err = nil
 		default:
@@ -236,6 +249,7 @@ func (r *Recorder) session(ctx context.Context) error {
 	r.setRejected(counts)
 	r.setTrouble(nil)
 	r.position.Store(at.Seq)
+	r.stream.Store(&stream)
 	r.o.Logger.Info("recording", "stream", events.StreamLog, "seq", at.Seq)
 	r.o.Recorded(at.Seq)
 
@@ -245,6 +259,7 @@ func (r *Recorder) session(ctx context.Context) error {
 	g.Go(func() error { return src.gather(ctx) })
 	g.Go(func() error { return r.write(ctx, src.batches, at) })
 	g.Go(func() error { return r.trimEvery(ctx, stream, at.Trimmed) })
+	g.Go(func() error { return r.lookEvery(ctx) })
 	return g.Wait()
 }
 

@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/parleychat/parley/eventlog"
 )
 
 // Admin is where a worker role tells how it is.
@@ -34,7 +36,22 @@ type admin struct {
 func (a Admin) role(e *env, b *base) *admin {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	r.MustRegister(logMetrics(b.log)...)
 	return &admin{addr: a.AdminAddr, base: b, registry: r, e: e}
+}
+
+// logMetrics tell how a role's handling of messages goes.
+func logMetrics(log *eventlog.Log) []prometheus.Collector {
+	counter := func(name, help string, value func(eventlog.Stats) uint64) prometheus.Collector {
+		return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: "parley_eventlog_" + name, Help: help},
+			func() float64 { return float64(value(log.Stats())) })
+	}
+	return []prometheus.Collector{
+		counter("conflicts_total", "Commits that did not go in because another was faster; they are decided anew.",
+			func(s eventlog.Stats) uint64 { return s.Conflicts }),
+		counter("redelivered_total", "Messages taken that somebody had been given before.",
+			func(s eventlog.Stats) uint64 { return s.Redelivered }),
+	}
 }
 
 // Run serves until ctx ends; without an address it only waits.

@@ -19,10 +19,10 @@ func TestOperationsNamesRealMetrics(t *testing.T) {
 		return string(b)
 	}
 	sources := map[string]string{
-		"edge": read("../../edge/metrics.go"), "recorder": read("../../recorder/metrics.go"),
-		"stream": read("streammetrics.go"), "consumer": read("streammetrics.go"),
+		"edge": read("../../edge/metrics.go"), "recorder": read("../../recorder/metrics.go") + read("../../recorder/behind.go"),
+		"stream": read("streammetrics.go"), "consumer": read("streammetrics.go"), "eventlog": read("admin.go"),
 	}
-	names := regexp.MustCompile(`\bparley_(edge|recorder|stream|consumer)_([a-z_]+)`).FindAllStringSubmatch(read("../../docs/operations.md"), -1)
+	names := regexp.MustCompile(`\bparley_(edge|recorder|eventlog|stream|consumer)_([a-z_]+)`).FindAllStringSubmatch(read("../../docs/operations.md"), -1)
 	if len(names) < 10 {
 		t.Fatalf("docs/operations.md names %d metrics", len(names))
 	}

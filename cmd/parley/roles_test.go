@@ -1,7 +1,9 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -49,6 +51,9 @@ func TestRolesApart(t *testing.T) {
 		<-check.done
 		if check.cmd.ProcessState.ExitCode() != exitDone {
 			t.Errorf("healthcheck: %s", check.output())
+		}
+		if m := metricsOf(ctx, t, agent); !strings.Contains(m, "\nparley_eventlog_conflicts_total 0\n") || !strings.Contains(m, "\nparley_eventlog_redelivered_total 0\n") {
+			t.Errorf("metrics of an agentworker:\n%s", m)
 		}
 		parley(t, servers, "toolworker").expect(ctx, "toolworker started")
 		e := parley(t, append(servers, "PARLEY_LOG_FORMAT=json"), "edge", "--addr", "127.0.0.1:0")
@@ -128,6 +133,25 @@ func TestRolesApart(t *testing.T) {
 	if len(tasks.Data) != 2 || !strings.Contains(strings.ToLower(tasks.Data[1].Title), "milk") {
 		t.Errorf("tasks = %+v", tasks.Data)
 	}
+}
+
+// metricsOf returns what a role tells at its admin address.
+func metricsOf(ctx context.Context, t *testing.T, p *process) string {
+	t.Helper()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+addrOf(p)+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }() // read to its end
+	b, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
 }
 
 // addrOf returns the first address that a process says it listens on.
