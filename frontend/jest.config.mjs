@@ -44,5 +44,11 @@ export default {
       testEnvironment: 'node',
       testMatch: ['<rootDir>/test/e2e/**/*.test.ts'],
     },
+    {
+      ...base,
+      displayName: 'engines',
+      testEnvironment: 'node',
+      testMatch: ['<rootDir>/test/engines/**/*.test.ts'],
+    },
   ],
 };

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -17,6 +18,7 @@ type tool struct {
 	env       string   // names a path; an explicit setting that fails is an error
 	names     []string // looked up in PATH
 	places    []string // globs of where it lives outside PATH
+	ask       string   // what makes it answer and end; empty is --version
 	packages  []string // Debian's, to install when allowed
 	elsewhere string   // what a person does where we cannot install
 }
@@ -46,6 +48,30 @@ func chromium() tool {
 	}
 }
 
+func firefox() tool {
+	return tool{
+		name: "Firefox", env: "PARLEY_FIREFOX", names: []string{"firefox-esr", "firefox"},
+		places:   []string{"/Applications/Firefox.app/Contents/MacOS/firefox"},
+		packages: []string{"firefox-esr"}, elsewhere: "install Firefox, or set PARLEY_FIREFOX to its path",
+	}
+}
+
+// webkit is the WebDriver of WebKitGTK, which brings a browser of its own along.
+func webkit() tool {
+	return tool{
+		name: "WebKitWebDriver", env: "PARLEY_WEBKIT_DRIVER", names: []string{"WebKitWebDriver"}, ask: "--help",
+		packages: []string{"webkit2gtk-driver"}, elsewhere: "install WebKitGTK's WebDriver, or set PARLEY_WEBKIT_DRIVER to its path",
+	}
+}
+
+// xvfb is a display that nobody sees: WebKitGTK's browser has no mode without one.
+func xvfb() tool {
+	return tool{
+		name: "Xvfb", env: "PARLEY_XVFB", names: []string{"Xvfb"}, ask: "-help",
+		packages: []string{"xvfb"}, elsewhere: "install xvfb, or set PARLEY_XVFB to its path",
+	}
+}
+
 func pgbouncer() tool {
 	return tool{
 		name: "PgBouncer", env: "PARLEY_TEST_PGBOUNCER", names: []string{"pgbouncer"},
@@ -59,8 +85,8 @@ func pgbouncer() tool {
 type kit struct {
 	lookup  func(string) (string, bool)
 	euid    int
-	path    func(string) (string, error)        // exec.LookPath
-	probe   func(context.Context, string) error // does it start?
+	path    func(string) (string, error)                // exec.LookPath
+	probe   func(context.Context, string, string) error // does it start, and answer what it is asked?
 	command func(context.Context, *job, ...string) error
 
 	mu      sync.Mutex // also serialises apt-get
@@ -104,7 +130,7 @@ func (k *kit) get(ctx context.Context, j *job, t tool) (string, error) {
 func (k *kit) obtain(ctx context.Context, j *job, t tool) (string, error) {
 	if t.env != "" {
 		if p, ok := k.lookup(t.env); ok && p != "" {
-			if err := k.probe(ctx, p); err != nil {
+			if err := k.probe(ctx, p, t.ask); err != nil {
 				return "", fmt.Errorf("%s=%s does not start: %w", t.env, p, err)
 			}
 			return p, nil
@@ -141,7 +167,7 @@ func (k *kit) search(ctx context.Context, t tool) (string, bool) {
 		candidates = append(candidates, matches...)
 	}
 	for _, p := range candidates {
-		if k.probe(ctx, p) == nil {
+		if k.probe(ctx, p, t.ask) == nil {
 			return p, true
 		}
 	}
@@ -175,12 +201,12 @@ func (k *kit) install(ctx context.Context, j *job, packages []string) error {
 	return apt(install...)
 }
 
-// probe starts a program with --version: a wrapper whose program is gone, or a
-// browser whose libraries are, is not there.
-func probe(ctx context.Context, path string) error {
+// probe starts a program and asks it something: a wrapper whose program is gone,
+// or a browser whose libraries are, is not there.
+func probe(ctx context.Context, path, ask string) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	out, err := exec.CommandContext(ctx, path, "--version").CombinedOutput()
+	out, err := exec.CommandContext(ctx, path, cmp.Or(ask, "--version")).CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("%w: %s", err, bounded(strings.TrimSpace(string(out)), 300))
 	}

@@ -37,7 +37,7 @@ func (m *machine) kit() *kit {
 			}
 			return "", errors.New("not found")
 		},
-		probe: func(_ context.Context, p string) error {
+		probe: func(_ context.Context, p, _ string) error {
 			if !m.programs[p] {
 				return errors.New("does not start")
 			}
@@ -172,10 +172,15 @@ func TestProbe(t *testing.T) {
 	if err := os.WriteFile(script, []byte("#!/bin/sh\necho missing libnss3 >&2\nexit 127\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := probe(t.Context(), script); err == nil || !strings.Contains(err.Error(), "libnss3") {
+	if err := probe(t.Context(), script, ""); err == nil || !strings.Contains(err.Error(), "libnss3") {
 		t.Errorf("probe = %v", err)
 	}
-	if err := probe(t.Context(), "/bin/ls"); err != nil {
-		t.Errorf("probe of ls = %v", err)
+	for _, ask := range []string{"", "--help"} {
+		if err := probe(t.Context(), "/bin/ls", ask); err != nil {
+			t.Errorf("probe of ls with %q = %v", ask, err)
+		}
+	}
+	if err := probe(t.Context(), "/bin/ls", "--nonsense"); err == nil {
+		t.Error("ls answers nonsense")
 	}
 }

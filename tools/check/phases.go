@@ -37,6 +37,8 @@ func phases() []phase {
 		{name: "chaos3", what: "the same for 3 minutes, with NATS as a cluster of three", needs: []string{"build"}, full: true, alone: true, run: runChaos("--for", "3m", "--nodes", "3")},
 		{name: "plants", what: "every planted bug caught by chaos", needs: []string{"build-faults"}, full: true, alone: true, timeout: time.Hour, run: runPlants},
 		{name: "start", what: "a fresh clone starts, starts again and stops in time", needs: []string{"build"}, full: true, alone: true, timeout: 20 * time.Minute, run: runStart},
+		{name: "firefox", what: "send, stream, resume and stop in Firefox", needs: []string{"install", "page", "build"}, after: []string{"tools"}, full: true, alone: true, run: runFirefox},
+		{name: "webkit", what: "the same in WebKit", needs: []string{"install", "page", "build"}, after: []string{"tools"}, full: true, alone: true, run: runWebKit},
 		{name: "test-pg18", what: "Go tests that use Postgres, on Postgres 18", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPostgres18},
 		{name: "test-pooler", what: "Go tests that use Postgres, through PgBouncer in transaction mode", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPooler},
 		{name: "platforms", what: "builds for linux/arm64 and darwin/arm64, tests included", after: []string{"page"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPlatforms},
@@ -52,7 +54,7 @@ func phases() []phase {
 func runTools(ctx context.Context, j *job) error {
 	tools := []tool{compiler(), chromium()}
 	if j.opts.full {
-		tools = append(tools, pgbouncer())
+		tools = append(tools, pgbouncer(), firefox(), webkit(), xvfb())
 	}
 	for _, t := range tools {
 		p, err := j.kit.get(ctx, j, t)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 )
 
 // stampName lies inside node_modules, so that whatever removes those also
@@ -54,27 +55,52 @@ func npm(script string) func(context.Context, *job) error {
 	}
 }
 
-// jest is a phase of a script that runs Jest, counted from its own report.
-func jest(script string, env []string) func(context.Context, *job) error {
+// jest is a phase of a script that runs Jest, counted from its own report. What
+// the tests measured is noted.
+func jest(script string, env []string, args ...string) func(context.Context, *job) error {
 	return func(ctx context.Context, j *job) error {
 		file := filepath.Join(j.ws.logs, j.phase.name+".json")
-		runErr := j.exec(ctx, command{dir: "frontend", env: env, args: []string{
+		figures := filepath.Join(j.ws.logs, j.phase.name+".figures")
+		runErr := j.exec(ctx, command{dir: "frontend", env: append(env, "PARLEY_FIGURES="+figures), args: append([]string{
 			"npm", "run", script, "--", "--ci", "--json", "--outputFile=" + file,
-		}})
+		}, args...)})
+		if b, err := os.ReadFile(figures); err == nil {
+			for line := range strings.Lines(string(b)) {
+				j.note(strings.TrimSpace(line))
+			}
+		}
 		return jestInto(j, file, runErr)
 	}
 }
 
 // runBrowser drives the built binary with a real browser.
 func runBrowser(ctx context.Context, j *job) error {
-	browser, err := j.kit.get(ctx, j, chromium())
-	if err != nil {
-		return err
+	return withPage(ctx, j, "test:e2e", []tool{chromium()})
+}
+
+func runFirefox(ctx context.Context, j *job) error {
+	return withPage(ctx, j, "test:engines", []tool{firefox()}, "test/engines/firefox")
+}
+
+func runWebKit(ctx context.Context, j *job) error {
+	return withPage(ctx, j, "test:engines", []tool{webkit(), xvfb()}, "test/engines/webkit")
+}
+
+// withPage runs tests against the built binary, with tools that the tests find by
+// their settings.
+func withPage(ctx context.Context, j *job, script string, tools []tool, args ...string) error {
+	env := []string{"PARLEY_BIN=" + j.ws.bin}
+	for _, t := range tools {
+		path, err := j.kit.get(ctx, j, t)
+		if err != nil {
+			return err
+		}
+		env = append(env, t.env+"="+path)
 	}
 	if err := hasPage(j.ws); err != nil {
 		return err
 	}
-	return jest("test:e2e", []string{"PARLEY_CHROMIUM=" + browser, "PARLEY_BIN=" + j.ws.bin})(ctx, j)
+	return jest(script, env, args...)(ctx, j)
 }
 
 // hasPage guards against a browser test of the "not built" notice.

@@ -10,14 +10,15 @@ import {
   type Page,
 } from 'playwright-core';
 
-import { emptyConversation, fold } from '../../src/core/fold';
-import type { CommitPage, Conversation } from '../../src/protocol/types';
+import type { Conversation } from '../../src/protocol/types';
 import type { Server } from './server';
 
-function executable(): string {
-  if (process.env.PARLEY_CHROMIUM) return process.env.PARLEY_CHROMIUM;
+/** The browser that a setting names, or one of these names in PATH. */
+export function executable(setting: string, ...names: string[]): string {
+  const given = process.env[setting];
+  if (given) return given;
   for (const dir of (process.env.PATH ?? '').split(delimiter)) {
-    for (const name of ['chromium', 'chromium-browser', 'google-chrome']) {
+    for (const name of names) {
       try {
         accessSync(join(dir, name), constants.X_OK);
         return join(dir, name);
@@ -26,12 +27,12 @@ function executable(): string {
       }
     }
   }
-  throw new Error('PARLEY_CHROMIUM must name a Chromium');
+  throw new Error(`${setting} must name a browser`);
 }
 
 export function launch(): Promise<Browser> {
   return chromium.launch({
-    executablePath: executable(),
+    executablePath: executable('PARLEY_CHROMIUM', 'chromium', 'chromium-browser', 'google-chrome'),
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -109,15 +110,8 @@ export class Person {
   }
 
   /** What the log of the conversation on screen adds up to. */
-  async log(page: Page): Promise<Conversation> {
-    const id = idOf(page);
-    let state = emptyConversation(this.name, id);
-    for (let more = true; more;) {
-      const next = await this.server.api<CommitPage>(this.name, `conversations/${id}/events?after=${state.n}`);
-      state = next.data.reduce(fold, state);
-      more = next.has_more;
-    }
-    return state;
+  log(page: Page): Promise<Conversation> {
+    return this.server.conversation(this.name, idOf(page));
   }
 
   async leave(): Promise<void> {

@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 
+import { emptyConversation, fold } from '../../src/core/fold';
+import type { CommitPage, Conversation } from '../../src/protocol/types';
+
 /** Parley's binary, which must hold the page that is tested. */
 function binary(): string {
   const bin = process.env.PARLEY_BIN;
@@ -89,6 +92,17 @@ export class Server {
     const res = await fetch(`${this.url}/api/${user}/${path}`, { headers: { Authorization: `Bearer ${token}` } });
     if (!res.ok) throw new Error(`GET ${path}: ${res.status} ${await res.text()}`);
     return (await res.json()) as T;
+  }
+
+  /** What the log of a conversation adds up to. */
+  async conversation(user: string, id: string): Promise<Conversation> {
+    let state = emptyConversation(user, id);
+    for (let more = true; more;) {
+      const next = await this.api<CommitPage>(user, `conversations/${id}/events?after=${state.n}`);
+      state = next.data.reduce(fold, state);
+      more = next.has_more;
+    }
+    return state;
   }
 
   private async end(signal: NodeJS.Signals): Promise<void> {

@@ -1,5 +1,6 @@
 import type { Browser } from 'playwright-core';
 
+import { figure } from '../figures';
 import { composerOf, launch, Person, words } from './browser';
 import { Server } from './server';
 
@@ -29,7 +30,7 @@ it('the page is there within 3 s, and an answer begins within 1 s', async () => 
   await composerOf(page).press('Enter');
   await words(page, 1);
   const answered = performance.now() - asked;
-  process.stderr.write(`page ${loaded.toFixed(0)} ms, first words ${answered.toFixed(0)} ms\n`);
+  figure(`the page after ${loaded.toFixed(0)} ms, the first words of an answer after ${answered.toFixed(0)} ms`);
   expect(loaded).toBeLessThan(budget.page);
   expect(answered).toBeLessThan(budget.answer);
   await person.leave();
