@@ -196,8 +196,8 @@ func TestDecide(t *testing.T) {
 	remove := command("d1", lease(70, 1), events.Delete{})
 	hurry := command("m3", lease(20, 1), events.Message{Text: "hi", Interrupt: true})
 	simple := map[string]Input{
-		"rename":  command("s1", lease(71, 1), events.Rename{Title: "T"}),
-		"pin":     command("s2", lease(72, 1), events.Pin{Pinned: true}), "archive": command("s6", lease(76, 1), events.Archive{Archived: true}),
+		"rename": command("s1", lease(71, 1), events.Rename{Title: "T"}),
+		"pin":    command("s2", lease(72, 1), events.Pin{Pinned: true}), "archive": command("s6", lease(76, 1), events.Archive{Archived: true}),
 		"read":    command("s3", lease(73, 1), events.Read{ReadN: 1}),
 		"rate":    command("s4", lease(74, 1), events.Rate{RunID: run1, Rating: events.RatedUp}),
 		"restore": command("s5", lease(75, 1), events.Restore{}),

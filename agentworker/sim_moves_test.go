@@ -26,6 +26,7 @@ const (
 	moveRun                     // hand i runs its tool
 	moveLand                    // publish i lands, late
 	moveTick                    // time passes
+	moveLook                    // the recorder finds the active run late
 	moveDie                     // hand i
 	movePart                    // hand i dies after j emissions
 	movePause                   // letter i is delivered though somebody works on it
@@ -35,6 +36,7 @@ const (
 	moveStale                   // hand i reads an old state of the log
 	moveTwice                   // letter i is stored again
 	moveIll                     // letter i's handlers die, over and over
+	moveLose                    // NATS forgets letter i
 	moveKinds
 )
 
@@ -78,6 +80,9 @@ func (w *world) menu(list []move) []move {
 	agents, tools := w.busy()
 	for i := range w.post {
 		p := &w.post[i]
+		if w.losable(p) {
+			add(moveLose, i, 0)
+		}
 		room := agents < w.agents
 		if p.letter.item != nil {
 			room = tools < w.tools
@@ -111,6 +116,9 @@ func (w *world) menu(list []move) []move {
 	}
 	add(moveTick, 0, 0)
 	add(moveTick, 1, 0)
+	if w.late() && w.looks < maxLooks {
+		add(moveLook, 0, 0)
+	}
 	return list
 }
 
@@ -275,6 +283,8 @@ func (w *world) do(m move) {
 		w.know(d)
 	case moveTick:
 		w.now += [...]time.Duration{7 * time.Second, 4 * time.Minute}[m.i]
+	case moveLook:
+		w.look()
 	case moveDie:
 		w.drop(m.i)
 	case movePart:
@@ -295,6 +305,9 @@ func (w *world) do(m move) {
 	case moveIll:
 		p := &w.post[m.i]
 		p.delivery, p.ill = maxDeliveries-m.j, !w.wrong.naks
+	case moveLose:
+		p := &w.post[m.i]
+		p.scheduled, p.acked, p.lost = false, true, true
 	default:
 	}
 }
@@ -396,6 +409,10 @@ func (w *world) name(m move) string {
 		return fmt.Sprintf("%s.%d's publish lands", w.letters[lease.Sequence-1].name, lease.Delivery)
 	case moveTick:
 		return fmt.Sprintf("tick %d", m.i)
+	case moveLook:
+		return "the recorder looks"
+	case moveLose:
+		return "NATS forgets " + w.post[m.i].letter.name
 	default:
 	}
 	h := &w.hands[m.i]

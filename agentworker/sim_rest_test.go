@@ -87,6 +87,9 @@ func (w *world) patient() (m move, ok bool, err error) {
 		}
 	}
 	if run := w.head.check.activeRun(); run != "" {
+		if m, ok := w.looked(); ok {
+			return m, true, nil
+		}
 		return m, false, broken("I1", "%s is stuck", w.runName(run))
 	}
 	for i := range w.post {
@@ -133,7 +136,7 @@ func (w *world) saidBefore(l *letter) bool {
 // never answer.
 func (w *world) clocks() error {
 	run := w.head.conv.Active()
-	if run == nil || run.Stop != nil {
+	if run == nil || run.Stop != nil || w.forgotten() {
 		return nil
 	}
 	for _, l := range w.dueOf(w.head) {

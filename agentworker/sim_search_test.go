@@ -71,7 +71,7 @@ func (r *region) setting(faults int) *setting {
 	for k := range s.kinds {
 		// Time stands still: timers may fire at any moment instead. The server
 		// counts its deliveries.
-		s.kinds[k] = moveKind(k) != moveTick && moveKind(k) != moveForget
+		s.kinds[k] = !slices.Contains([]moveKind{moveTick, moveForget, moveLook, moveLose}, moveKind(k))
 	}
 	return s
 }

@@ -37,6 +37,21 @@ func TestSimulation(t *testing.T) {
 		}
 		return
 	}
+	ended := simulateAll(t, 0, *simSeeds)
+	t.Log(ended)
+	// A simulation that never gets somewhere finds nothing there.
+	for _, word := range []string{
+		"completed", "cancelled", "deadline", "attempts", "poison", "unknown_parent", "revoked", "late", "second deliveries", "stored twice", "calls by hand", "hand-overs",
+	} {
+		if want := int(*simSeeds / 500); ended[word] < want {
+			t.Errorf("%s happened %d times, want %d", word, ended[word], want)
+		}
+	}
+}
+
+// simulateAll runs n seeds after the given one, and counts what happened.
+func simulateAll(t *testing.T, after, n uint64) map[string]int {
+	t.Helper()
 	var mu sync.Mutex
 	ended := map[string]int{}
 	t.Run("seeds", func(t *testing.T) {
@@ -44,7 +59,7 @@ func TestSimulation(t *testing.T) {
 			t.Run(fmt.Sprint(shard), func(t *testing.T) {
 				t.Parallel()
 				mine := map[string]int{}
-				for seed := shard + 1; seed <= *simSeeds; seed += simShards {
+				for seed := after + shard + 1; seed <= after+n; seed += simShards {
 					h, err := simulate(seed, reading{})
 					if err != nil {
 						report(t, seed, h, err)
@@ -60,15 +75,7 @@ func TestSimulation(t *testing.T) {
 			})
 		}
 	})
-	t.Log(ended)
-	// A simulation that never gets somewhere finds nothing there.
-	for _, word := range []string{
-		"completed", "cancelled", "deadline", "attempts", "poison", "unknown_parent", "revoked", "late", "second deliveries", "stored twice", "calls by hand", "hand-overs",
-	} {
-		if want := int(*simSeeds / 500); ended[word] < want {
-			t.Errorf("%s happened %d times, want %d", word, ended[word], want)
-		}
-	}
+	return ended
 }
 
 // report fails t with the shortest history of a failure, and keeps it if asked.
@@ -147,14 +154,15 @@ func seeded(rng *rand.Rand, wrong reading) *setting {
 
 // weights say how often moves are made beside others, and faults beside faults.
 var weights = [moveKinds]int{
-	moveSend: 6, moveAnswer: 6, moveFire: 1, moveDeliver: 20, moveStep: 20, moveModel: 2, moveRun: 6, moveLand: 6, moveTick: 1,
-	moveDie: 10, movePart: 4, movePause: 3, moveForget: 1, moveUnknown: 4, moveDeaf: 2, moveStale: 4, moveTwice: 1, moveIll: 1,
+	moveSend: 6, moveAnswer: 6, moveFire: 1, moveDeliver: 20, moveStep: 20, moveModel: 2, moveRun: 6, moveLand: 6, moveTick: 1, moveLook: 2,
+	moveDie: 10, movePart: 4, movePause: 3, moveForget: 1, moveUnknown: 4, moveDeaf: 2, moveStale: 4, moveTwice: 1, moveIll: 1, moveLose: 4,
 }
 
 // simulate runs a seed.
 func simulate(seed uint64, wrong reading) (*story, error) {
 	rng := rand.New(rand.NewPCG(seed, 7))
 	h := &story{setting: seeded(rng, wrong)}
+	h.setting.kinds[moveLose], h.setting.kinds[moveLook] = seed > forgetful, seed > forgetful
 	w := newWorld(h.setting)
 	h.end = w
 	var menu []move
@@ -250,8 +258,13 @@ func (h *story) count(ended map[string]int) {
 	}
 	ended["calls by hand"] += len(h.end.head.conv.Calls)
 	for _, m := range h.moves {
-		if strings.HasSuffix(m, ": is told to stop") {
+		switch {
+		case strings.HasSuffix(m, ": is told to stop"):
 			ended["hand-overs"]++
+		case strings.HasPrefix(m, "NATS forgets "):
+			ended["forgotten"]++
+		case m == "the recorder looks":
+			ended["looks"]++
 		}
 	}
 }

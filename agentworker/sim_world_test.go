@@ -22,6 +22,7 @@ type world struct {
 	ledger []row       // by callNo
 	sent   uint64      // what people have done, a bit each
 	faults int         // left to happen
+	looks  int         // of the recorder that found something
 	now    time.Duration
 	err    error
 }
@@ -34,6 +35,7 @@ type post struct {
 	acked     bool
 	ill       bool // its handlers died, again and again
 	nacked    bool // given back
+	lost      bool // forgotten by NATS
 	turn      int  // its place among those that are taken as they were stored, from 1
 }
 

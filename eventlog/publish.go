@@ -75,6 +75,19 @@ func (l *Log) Schedule(ctx context.Context, id string, at time.Time, in *events.
 	return nil
 }
 
+// Fire lets in arrive at once, as a timer of the conversation that has fired.
+func (l *Log) Fire(ctx context.Context, in *events.Inbox) error {
+	ref, err := in.Ref()
+	if err != nil {
+		return fmt.Errorf("fire: %w", err)
+	}
+	data, err := in.Encode()
+	if err != nil {
+		return fmt.Errorf("fire: %w", err)
+	}
+	return l.publish(ctx, "fire", &nats.Msg{Subject: ref.TimerFired(), Data: data, Header: headers(in)})
+}
+
 // DeadLetter copies a message that cannot be handled, with the reason, to the
 // DLQ stream. The copy's dedupe id is the message's place, so giving it up
 // twice stores it once.

@@ -8,7 +8,7 @@ import (
 
 type metrics struct {
 	commits, duplicates, loads, errors, rewinds, trimmed, swept prometheus.Counter
-	takeovers, handovers                                        prometheus.Counter
+	takeovers, handovers, late                                  prometheus.Counter
 	open                                                        *prometheus.GaugeVec
 	position                                                    prometheus.Gauge
 	rejected                                                    *prometheus.GaugeVec
@@ -29,6 +29,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		swept:      counter("swept_total", "Messages removed from the work queues that had come back after they were acknowledged, as they may when NATS is killed."),
 		takeovers:  counter("takeovers_total", "Model calls that another delivery began again: their worker died, was paused, or handed them over."),
 		handovers:  counter("handovers_total", "Model calls that a stopping worker handed over."),
+		late:       counter("late_total", "Deadlines sent again, for runs that were not over long after theirs."),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Namespace: "parley", Subsystem: "recorder", Name: "open_runs", Help: "Runs that are not over, as far as it is recorded, by status.",
 		}, []string{"status"}),
@@ -47,7 +48,7 @@ func newMetrics(to prometheus.Registerer) (*metrics, error) {
 		m.rejected.WithLabelValues(reason)
 	}
 	for _, c := range []prometheus.Collector{
-		m.commits, m.duplicates, m.loads, m.errors, m.rewinds, m.trimmed, m.swept, m.takeovers, m.handovers, m.open, m.position, m.rejected, m.batches,
+		m.commits, m.duplicates, m.loads, m.errors, m.rewinds, m.trimmed, m.swept, m.takeovers, m.handovers, m.late, m.open, m.position, m.rejected, m.batches,
 	} {
 		if err := to.Register(c); err != nil {
 			return nil, err

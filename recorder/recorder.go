@@ -45,6 +45,10 @@ type Options struct {
 	// LookEvery is how often the runs that are not over are looked at; 0 means
 	// every minute.
 	LookEvery time.Duration
+	// Late is how long past its deadline a run is left alone before it is told again
+	// that its time is over; 0 means a minute. It must be more than the agent's
+	// own Limits.Late.
+	Late time.Duration
 	// LeaseTTL is how long a dead recorder goes unnoticed; 0 means 10 s.
 	LeaseTTL time.Duration
 	// Pace is the least time between two batches; 0 means 10 ms. A lone commit is
@@ -115,7 +119,7 @@ func New(o Options) (*Recorder, error) {
 	for _, d := range []struct {
 		value *time.Duration
 		def   time.Duration
-	}{{&o.Keep, 7 * 24 * time.Hour}, {&o.TrimEvery, time.Hour}, {&o.LookEvery, time.Minute}, {&o.LeaseTTL, 10 * time.Second}, {&o.Pace, 10 * time.Millisecond}} {
+	}{{&o.Keep, 7 * 24 * time.Hour}, {&o.TrimEvery, time.Hour}, {&o.LookEvery, time.Minute}, {&o.Late, time.Minute}, {&o.LeaseTTL, 10 * time.Second}, {&o.Pace, 10 * time.Millisecond}} {
 		if *d.value == 0 {
 			*d.value = d.def
 		}

@@ -53,11 +53,9 @@ function Gate() {
 }
 
 function Page({ expired }: { expired: boolean }) {
-  const userId = useStore((s) => s.session.userId);
   return (
     <>
-      {/* Nothing of one person stays for the next. */}
-      <Shell key={userId} />
+      <Shell />
       <Dialog open={expired} onClose={() => undefined} label={t.session.expiredTitle} closable={false}>
         <SignIn expired />
       </Dialog>

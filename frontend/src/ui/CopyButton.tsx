@@ -4,7 +4,6 @@ import { useEffect, useState } from 'react';
 import { t } from '../i18n/t';
 import { useAnnounce } from './announce';
 import { IconButton } from './Button';
-import { copy } from './copy';
 
 /** Copies text and says so, also aloud. */
 export function CopyButton({ label, text, className }: { label: string; text: () => string; className?: string }) {
@@ -17,9 +16,9 @@ export function CopyButton({ label, text, className }: { label: string; text: ()
     return () => clearTimeout(timer);
   }, [state]);
 
-  async function press() {
+  async function copy() {
     try {
-      await copy(text());
+      await navigator.clipboard.writeText(text());
       setState('copied');
       announce(t.common.copied);
     } catch {
@@ -30,7 +29,7 @@ export function CopyButton({ label, text, className }: { label: string; text: ()
 
   const said = state === 'copied' ? t.common.copied : state === 'failed' ? t.common.copyFailed : label;
   return (
-    <IconButton label={said} className={className} onClick={() => void press()}>
+    <IconButton label={said} className={className} onClick={() => void copy()}>
       {state === 'copied' ? <Check size={16} aria-hidden className="text-ok" /> : <Copy size={16} aria-hidden />}
     </IconButton>
   );
