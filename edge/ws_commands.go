@@ -75,11 +75,12 @@ func (c *conn) receive(b []byte) {
 	}
 	if err := c.command(f); err != nil {
 		e := apiErrorOf(err)
-		if e.status >= 500 {
-			c.e.o.Logger.Warn("command", "type", f.Type, "code", e.code, "err", err)
-		}
 		if f.ID != "" && !events.ValidID(f.ID) {
 			f.ID = ""
+		}
+		if e.status >= 500 {
+			// The page shows the command's id as the reference to quote.
+			c.e.o.Logger.Warn("command", "type", f.Type, "code", e.code, "request_id", f.ID, "err", err)
 		}
 		if !events.ValidID(f.ConversationID) {
 			f.ConversationID = ""

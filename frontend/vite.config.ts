@@ -7,6 +7,8 @@ const server = process.env.PARLEY_URL ?? 'http://127.0.0.1:7420';
 
 export default defineConfig({
   plugins: [react(), tailwindcss()],
+  // wouter brings what React has had for years.
+  resolve: { alias: [{ find: /^use-sync-external-store\/shim(\/index\.js)?$/, replacement: 'react' }] },
   build: {
     target: 'es2022',
     // A data: URL as a style or script source is what the page's CSP refuses.

@@ -9,10 +9,10 @@ import { Dialog } from './ui/Dialog';
 import { ErrorBoundary } from './ui/ErrorBoundary';
 import { later } from './ui/later';
 import { Skeleton } from './ui/Skeleton';
-import { Toasts } from './ui/Toasts';
 import { OnTop, TopLayer } from './ui/topLayer';
 
 const SignIn = later(() => import('./auth/SignIn').then((m) => m.SignIn));
+const Toasts = later(() => import('./ui/Toasts').then((m) => m.Toasts), null, 'quiet');
 
 /** The page. The store is around it. */
 export function App() {
@@ -85,9 +85,5 @@ function Starting() {
 function Toaster() {
   const toasts = useStore((s) => s.toasts);
   const actions = useActions();
-  return (
-    <OnTop>
-      <Toasts toasts={toasts} dismiss={(id) => actions.dismissToast(id)} />
-    </OnTop>
-  );
+  return <OnTop>{toasts.length > 0 && <Toasts toasts={toasts} dismiss={(id) => actions.dismissToast(id)} />}</OnTop>;
 }

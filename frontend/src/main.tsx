@@ -9,6 +9,7 @@ import { createApi } from './net/api';
 import { createSession } from './net/session';
 import { createSocket, type Socket } from './net/socket';
 import { uuidv7 } from './net/uuid';
+import { fetchAhead } from './ui/later';
 import './styles/main.css';
 
 const root = document.getElementById('root');
@@ -17,7 +18,11 @@ if (!root) throw new Error('index.html has no root element');
 const now = () => Date.now();
 const hidden = () => document.visibilityState === 'hidden';
 
-const api = createApi({ fetch: (...args) => fetch(...args), token: (renew) => session.token(renew) });
+const api = createApi({
+  fetch: (...args) => fetch(...args),
+  token: (renew) => session.token(renew),
+  refused: () => session.refused(),
+});
 const session = createSession({ fetchToken: (user) => api.devToken(user), storage: localStorage, now });
 const sockets = new Set<Socket>();
 
@@ -68,7 +73,11 @@ addEventListener('beforeunload', (e) => {
   if (hasUnsent(store.getState())) e.preventDefault();
 });
 
-void store.start();
+void store.start().then(() => {
+  // Safari has no idle callback.
+  const idle = 'requestIdleCallback' in globalThis ? requestIdleCallback : setTimeout;
+  idle(() => void fetchAhead());
+});
 createRoot(root).render(
   <StrictMode>
     <StoreProvider store={store}>

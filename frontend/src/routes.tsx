@@ -14,7 +14,6 @@ import { IconButton } from './ui/Button';
 import { Dialog } from './ui/Dialog';
 import { ErrorBoundary } from './ui/ErrorBoundary';
 import { later } from './ui/later';
-import { NotFound } from './ui/NotFound';
 import { loadChoice, saveChoice } from './ui/prefs';
 import { Skeleton } from './ui/Skeleton';
 import { medium, useMedia, wide } from './ui/useMedia';
@@ -23,6 +22,7 @@ import { medium, useMedia, wide } from './ui/useMedia';
 const Sidebar = later(() => import('./sidebar/Sidebar').then((m) => m.Sidebar), <Skeleton rows={6} />);
 const Account = later(() => import('./auth/Account').then((m) => m.Account));
 const TaskPanel = later(() => import('./tasks/TaskPanel').then((m) => m.TaskPanel), <Skeleton rows={6} />);
+const NotFound = later(() => import('./ui/NotFound').then((m) => m.NotFound));
 const Shortcuts = later(() => import('./ui/Shortcuts').then((m) => m.Shortcuts));
 for (const part of [Sidebar, Account, TaskPanel]) part.preload();
 
@@ -74,14 +74,16 @@ export function Shell() {
   const sidebar = usePanel('sidebar', !narrow);
   const tasks = usePanel('tasks', layout === 'wide');
   const [shortcuts, setShortcuts] = useState(false);
+  const [task, setTask] = useState<{ id: number; at: number }>();
   const chat = useRef<ChatHandle>(null);
   const search = useRef<HTMLInputElement>(null);
 
+  if (task && !tasks.open) setTask(undefined);
   const missing = useStore((s) => s.open?.status === 'not-found');
   const found = known && !missing;
   const taskCount = useStore((s) => {
     let n = 0;
-    for (const task of Object.values(s.tasks.byId)) if (!task.deleted && task.status === 'open') n++;
+    for (const row of Object.values(s.tasks.byId)) if (!row.deleted && row.status === 'open') n++;
     return n;
   });
 
@@ -105,16 +107,17 @@ export function Shell() {
   const showTask = useCallback(
     (taskId: number) => {
       setTasks(true);
-      // The panel may have to open first.
-      requestAnimationFrame(() =>
-        requestAnimationFrame(() => {
-          const row = document.getElementById(`task-${taskId}`);
-          row?.scrollIntoView({ block: 'center' });
-          row?.focus({ preventScroll: true });
-        }),
-      );
+      setTask({ id: taskId, at: Date.now() });
     },
     [setTasks],
+  );
+  const showMessage = useCallback(
+    (to: string, runId: string | undefined) => {
+      if (layout !== 'wide') setTasks(false);
+      if (to !== id) go(to);
+      if (runId !== undefined) chat.current?.show(to, runId);
+    },
+    [go, id, layout, setTasks],
   );
 
   useEffect(() => {
@@ -146,14 +149,7 @@ export function Shell() {
   );
   const panel = (
     <ErrorBoundary text={t.crash.panel}>
-      <TaskPanel
-        onClose={() => tasks.set(false)}
-        sheet={layout !== 'wide'}
-        onOpenConversation={(to) => {
-          go(to);
-          if (layout !== 'wide') tasks.set(false);
-        }}
-      />
+      <TaskPanel onClose={() => tasks.set(false)} sheet={layout !== 'wide'} show={task} onMessage={showMessage} />
     </ErrorBoundary>
   );
 
@@ -278,7 +274,8 @@ function SkipLink({ to, children }: { to: string; children: string }) {
 function Banners() {
   const { online, retryAt, waiting, newVersion } = useStore(
     (s) => ({
-      online: s.connection.status === 'online',
+      // Who has to sign in again reads so in the dialog.
+      online: s.connection.status === 'online' || s.session.status !== 'signed-in',
       retryAt: s.connection.retryAt,
       waiting: hasUnsent(s) ? s.outbox.filter((i) => i.runId === undefined).length : 0,
       // Never in the middle of an answer.

@@ -2,8 +2,10 @@ import { CircleAlert } from 'lucide-react';
 import { useState } from 'react';
 
 import { useActions, useStore } from '../core/react';
+import { more } from '../i18n/more';
 import { t } from '../i18n/t';
 import { Button } from '../ui/Button';
+import { ErrorNote } from '../ui/ErrorNote';
 import { Mark } from '../ui/Mark';
 
 const valid = /^[A-Za-z0-9_-]{1,64}$/;
@@ -24,23 +26,18 @@ export function SignIn({ expired = false }: { expired?: boolean }) {
         {expired ? (
           <h2 className="text-h2 font-semibold">{t.session.expiredTitle}</h2>
         ) : (
-          <h1 className="text-h1 font-semibold">{t.session.title}</h1>
+          <h1 className="text-h1 font-semibold">{more.signIn.title}</h1>
         )}
-        <p className="text-control text-balance text-muted">{expired ? t.session.expired : t.app.tagline}</p>
+        <p className="text-control text-balance text-muted">{expired ? more.signIn.expired : t.app.tagline}</p>
       </div>
       {session.error && (
-        <p role="alert" className="flex items-start gap-2 rounded-sm bg-danger-soft px-3 py-2 text-control text-danger">
-          <CircleAlert size={16} aria-hidden className="mt-0.5 shrink-0" />
-          <span>
-            {session.error.message}
-            {session.error.requestId !== undefined && (
-              <span className="block text-meta">{t.common.reference(session.error.requestId)}</span>
-            )}
-          </span>
-        </p>
+        <div role="alert" className="flex items-start gap-2 rounded-sm bg-danger-soft px-3 py-2 text-control">
+          <CircleAlert size={16} aria-hidden className="mt-0.5 shrink-0 text-danger" />
+          <ErrorNote error={session.error} />
+        </div>
       )}
       {config?.auth.mode === 'jwt' ? (
-        <p className="text-center text-control">{t.session.issuer}</p>
+        <p className="text-center text-control">{more.signIn.issuer}</p>
       ) : (
         <form
           className="flex flex-col gap-3"
@@ -51,7 +48,7 @@ export function SignIn({ expired = false }: { expired?: boolean }) {
         >
           {!expired && (
             <label className="flex flex-col gap-1 text-meta font-medium">
-              {t.session.name}
+              {more.signIn.name}
               <input
                 value={name}
                 onChange={(e) => setName(e.target.value.trim())}
@@ -64,14 +61,14 @@ export function SignIn({ expired = false }: { expired?: boolean }) {
                 className="target-row rounded-sm border border-edge bg-bg px-3 text-body font-normal"
               />
               <span id="name-hint" className="font-normal text-muted">
-                {name !== '' && !ok ? t.session.invalidName : t.session.nameHint}
+                {name !== '' && !ok ? more.signIn.invalidName : more.signIn.nameHint}
               </span>
             </label>
           )}
           <Button type="submit" kind="primary" disabled={!ok || busy} className="min-h-11 text-body">
-            {busy ? t.session.signingIn : name === '' ? t.session.continue : t.session.continueAs(name)}
+            {busy ? more.signIn.signingIn : name === '' ? more.signIn.continue : more.signIn.continueAs(name)}
           </Button>
-          {!expired && <p className="text-center text-meta text-balance text-muted">{t.session.dev}</p>}
+          {!expired && <p className="text-center text-meta text-balance text-muted">{more.signIn.dev}</p>}
         </form>
       )}
     </div>

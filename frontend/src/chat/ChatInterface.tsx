@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useMemo, useRef, useState, type Ref } from 'react';
 
 import { loadDraft, saveDraft } from '../core/drafts';
+import { isPassing } from '../core/errors';
 import { activeRun, path, siblings, tipOf } from '../core/path';
 import { shallow, useActions, useStore, useStoreObject } from '../core/react';
 import { outboxHere } from '../core/selectors';
@@ -8,11 +9,13 @@ import type { OutboxItem } from '../core/state';
 import { t } from '../i18n/t';
 import type { Run } from '../protocol/types';
 import { Button } from '../ui/Button';
+import { ErrorNote } from '../ui/ErrorNote';
+import { later } from '../ui/later';
 import { Skeleton } from '../ui/Skeleton';
 import { changesOf } from './answer';
 import { EmptyState } from './EmptyState';
 import { MessageInput, type MessageInputHandle } from './MessageInput';
-import { MessageList, type MessageListHandle } from './MessageList';
+import type { MessageListHandle } from './MessageList';
 import { QueueList, type QueuedMessage } from './QueueList';
 import { useStatus } from './useStatus';
 
@@ -20,6 +23,8 @@ import { useStatus } from './useStatus';
 export interface ChatHandle {
   focus: () => void;
   step: (by: 1 | -1) => void;
+  /** Brings the answer of a run into view as soon as its conversation is on screen. */
+  show: (conversationId: string, runId: string) => void;
 }
 
 interface Props {
@@ -29,6 +34,13 @@ interface Props {
   onTip: (runId: string | undefined) => void;
   onTask: (id: number) => void;
 }
+
+const MessageList = later(
+  () => import('./MessageList').then((m) => m.MessageList),
+  <Skeleton rows={8} className="measure flex-1 pt-8" />,
+);
+// With a conversation in the address it is needed first of all.
+if (location.pathname !== '/') MessageList.preload();
 
 const none: readonly OutboxItem[] = [];
 
@@ -46,6 +58,7 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
   const list = useRef<MessageListHandle>(null);
   // The run whose message is being edited.
   const [editing, setEditing] = useState<Run>();
+  const [wanted, setWanted] = useState<{ conversationId: string; runId: string }>();
   const conversation = open?.state;
   const draftKey = open?.id ?? 'new';
   const here = open?.id ?? newChat;
@@ -148,11 +161,40 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
     return () => document.removeEventListener('keydown', stopKey);
   }, [actions, running]);
 
+  const ready = open?.status === 'live' || open?.status === 'catching-up';
+  useEffect(() => {
+    if (!ready || wanted?.conversationId !== open.id) return;
+    const { conversationId, runId } = wanted;
+    let here = true;
+    const look = async () => {
+      for (let oldest: string | undefined; here;) {
+        const now = store.getState().open;
+        const run = now?.state.runs.find((r) => r.run_id === runId);
+        if (now?.id !== conversationId) return;
+        if (run) {
+          if (!path(now.state, tip).includes(run)) onTip(tipOf(now.state, run).run_id);
+          requestAnimationFrame(() => list.current?.show(runId));
+          return;
+        }
+        // It may be on a page that has not been read yet.
+        if (now.state.has_more !== true || now.state.runs[0]?.run_id === oldest) return;
+        oldest = now.state.runs[0]?.run_id;
+        await actions.loadOlder();
+      }
+    };
+    void look();
+    return () => {
+      here = false;
+    };
+    // Once for each wish, when its conversation is here.
+  }, [wanted, open?.id, ready]); // eslint-disable-line react-hooks/exhaustive-deps
+
   // Only the page's shortcuts use it.
   useEffect(() => {
     const handle: ChatHandle = {
       focus: () => input.current?.focus(),
       step: (by) => list.current?.step(by),
+      show: (conversationId, runId) => setWanted({ conversationId, runId }),
     };
     if (typeof ref === 'function') ref(handle);
     else if (ref) ref.current = handle;
@@ -165,11 +207,11 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
     <section aria-label={t.chat.label} className="flex min-h-0 flex-1 flex-col">
       {open?.status === 'error' && empty ? (
         <div id="messages" tabIndex={-1} className="measure flex flex-1 flex-col items-start justify-center gap-3">
-          <p role="alert" className="text-body">
-            {open.error?.message ?? t.chat.loadFailed}
-          </p>
-          {open.error?.requestId !== undefined && (
-            <p className="font-mono text-caption text-muted">{t.common.reference(open.error.requestId)}</p>
+          <p className="text-h3 font-semibold">{t.chat.loadFailed}</p>
+          {open.error && (
+            <div role="alert" className="text-control">
+              <ErrorNote error={open.error} />
+            </div>
           )}
           <Button onClick={() => actions.openConversation(open.id)}>{t.common.tryAgain}</Button>
         </div>
@@ -196,6 +238,15 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
           onEditPending={editPending}
           onTask={onTask}
         />
+      )}
+      {open?.error && !empty && !isPassing(open.error.code) && (
+        <div className="no-print measure shrink-0 pb-2">
+          <div role="alert" className="rounded-sm border-s-2 border-danger bg-danger-soft px-3 py-2 text-control">
+            <ErrorNote error={open.error}>
+              <Button onClick={() => actions.reconnectNow()}>{t.common.tryAgain}</Button>
+            </ErrorNote>
+          </div>
+        </div>
       )}
       <QueueList
         items={queue}

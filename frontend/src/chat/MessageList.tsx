@@ -17,6 +17,8 @@ export interface MessageListHandle {
   toEnd: () => void;
   /** Moves the focus by one message. */
   step: (by: 1 | -1) => void;
+  /** Moves the focus to the answer of a run. */
+  show: (runId: string) => void;
 }
 
 interface Props {
@@ -50,7 +52,15 @@ export function MessageList(props: Props) {
   const hasMore = conversation.has_more === true;
   const unseen = useUnseen(runs, following);
 
-  useImperativeHandle(ref, () => ({ toEnd, step: (by) => step(scroller.current, by) }), [toEnd, scroller]);
+  useImperativeHandle(
+    ref,
+    () => ({
+      toEnd,
+      step: (by) => step(scroller.current, by),
+      show: (runId) => show(scroller.current, runId),
+    }),
+    [toEnd, scroller],
+  );
 
   useEffect(() => {
     const el = older.current;
@@ -160,6 +170,13 @@ function useUnseen(runs: readonly Run[], following: boolean): number {
   const at = runs.findIndex((r) => r.run_id === last.current);
   /* eslint-enable react-hooks/refs */
   return at < 0 ? 0 : runs.length - 1 - at;
+}
+
+function show(root: HTMLElement | null, runId: string) {
+  const all = [...(root?.querySelectorAll<HTMLElement>('article[data-run]') ?? [])];
+  const answer = all.find((el) => el.dataset.run === runId);
+  answer?.scrollIntoView({ block: 'center' });
+  answer?.focus({ preventScroll: true });
 }
 
 function step(root: HTMLElement | null, by: 1 | -1) {

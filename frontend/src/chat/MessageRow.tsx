@@ -23,6 +23,7 @@ import { useAnnounce } from '../ui/announce';
 import { Button, IconButton } from '../ui/Button';
 import { CopyButton } from '../ui/CopyButton';
 import { cx } from '../ui/cx';
+import { ErrorNote } from '../ui/ErrorNote';
 import { Menu, MenuItem, MenuLabel } from '../ui/Menu';
 import { Time } from '../ui/Time';
 import { touch, useMedia } from '../ui/useMedia';
@@ -97,7 +98,13 @@ export const MessageRow = memo(function MessageRow(props: Props) {
               part.kind === 'text' ? (
                 <MarkdownText key={part.key} text={part.text} growing={part.growing} />
               ) : (
-                <ToolCalls key={part.key} calls={part.calls} connected={connected} onTask={onTask} />
+                <ToolCalls
+                  key={part.key}
+                  calls={part.calls}
+                  connected={connected}
+                  growing={!over && part === parts.at(-1)}
+                  onTask={onTask}
+                />
               ),
             )}
             {waiting && <Working run={run} stopping={stopping} />}
@@ -214,28 +221,20 @@ function Rate({ run }: { run: Run }) {
 /** Why there is no answer, what was kept, and what to do. */
 function Failure({ run, onAgain }: { run: Run; onAgain: (() => void) | undefined }) {
   const ran = (run.calls ?? []).some((call) => call.status === 'done');
-  // The server's own words may say already that the message is saved.
-  const said = /\bsaved\b/.test(run.error?.message ?? '');
-  const kept = ran ? t.chat.toolsKept : textOf(run) !== '' ? t.chat.textKept : said ? undefined : t.chat.messageSaved;
-  const code = run.error?.code ?? '';
+  const kept = ran ? t.chat.toolsKept : textOf(run) !== '' ? t.chat.textKept : undefined;
+  const error = { code: run.error?.code ?? '', message: failureOf(run), requestId: run.run_id, of: 'runs' } as const;
   return (
     <div className="rounded-sm border-s-2 border-danger bg-danger-soft p-3 text-control">
-      <p className="flex items-start gap-2 font-medium">
+      <div className="flex items-start gap-2">
         <TriangleAlert size={16} aria-hidden className="mt-0.5 shrink-0 text-danger" />
-        <span className="min-w-0 break-words">{failureOf(run)}</span>
-      </p>
-      {kept !== undefined && <p className="ps-6 text-meta text-muted">{kept}</p>}
-      <div className="mt-1.5 flex flex-wrap items-center gap-2 ps-6">
-        {onAgain && (
-          <Button onClick={onAgain}>
-            <RotateCcw size={16} aria-hidden />
-            {t.common.tryAgain}
-          </Button>
-        )}
-        <span className="flex items-center gap-1 font-mono text-caption text-muted">
-          {code} {run.run_id.slice(-8)}
-          <CopyButton label={t.common.copyReference} text={() => `${code} ${run.run_id}`} />
-        </span>
+        <ErrorNote error={error} kept={kept}>
+          {onAgain && (
+            <Button onClick={onAgain}>
+              <RotateCcw size={16} aria-hidden />
+              {t.common.tryAgain}
+            </Button>
+          )}
+        </ErrorNote>
       </div>
     </div>
   );

@@ -4,6 +4,7 @@ import { useActions } from '../core/react';
 import type { OutboxItem } from '../core/state';
 import { t } from '../i18n/t';
 import { Button } from '../ui/Button';
+import { ErrorNote } from '../ui/ErrorNote';
 import { Bubble } from './UserMessage';
 
 interface Props {
@@ -33,10 +34,8 @@ export function PendingRow({ item, onEdit }: Props) {
       </div>
       <div role="alert" className="mt-1 flex flex-wrap items-center justify-end gap-x-2 gap-y-1 text-meta text-danger">
         <CircleAlert size={16} aria-hidden className="shrink-0" />
-        <span>
-          {t.chat.notSent}
-          {item.error ? `: ${item.error.message}` : ''}
-        </span>
+        <span className="font-medium">{t.chat.notSent}</span>
+        {item.error && <ErrorNote error={item.error} kept={t.chat.keptHere} />}
         <span className="flex gap-1 text-text">
           <Button onClick={() => actions.retry(item.id)}>{t.common.retry}</Button>
           <Button onClick={() => onEdit(item)}>{t.common.edit}</Button>

@@ -15,16 +15,23 @@ export function partsOf(run: Run, draft: LiveDraft | undefined): Part[] {
   const parts: Part[] = [];
   const steps = run.steps ?? [];
   const calls = new Map((run.calls ?? []).map((call) => [call.call_id, call]));
+  // Calls of steps without words between them stand in one row.
+  const add = (key: string, own: readonly Call[]) => {
+    const last = parts.at(-1);
+    if (own.length === 0) return;
+    if (last?.kind === 'calls') parts[parts.length - 1] = { ...last, calls: [...last.calls, ...own] };
+    else parts.push({ kind: 'calls', key, calls: own });
+  };
   for (const step of steps) {
     if (step.text.trim() !== '') {
       parts.push({ kind: 'text', key: `${step.step}`, text: step.text, growing: false });
     }
     const own = (step.calls ?? []).flatMap((id) => calls.get(id) ?? []);
     for (const call of own) calls.delete(call.call_id);
-    if (own.length > 0) parts.push({ kind: 'calls', key: `${step.step}.calls`, calls: own });
+    add(`${step.step}.calls`, own);
   }
   // A call whose step is not here yet is shown all the same.
-  if (calls.size > 0) parts.push({ kind: 'calls', key: 'more', calls: [...calls.values()] });
+  add('more', [...calls.values()]);
   if (draft && draft.text.trim() !== '' && !isOver(run.status) && !steps.some((s) => s.step === draft.step)) {
     // The key is that of the step's text, so that it stays the same element when it is done.
     parts.push({ kind: 'text', key: `${draft.step}`, text: draft.text, growing: true });

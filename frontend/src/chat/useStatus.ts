@@ -2,7 +2,7 @@ import { useEffect, useRef } from 'react';
 
 import { t } from '../i18n/t';
 import type { Call, Conversation, Run } from '../protocol/types';
-import { announcement } from '../tools/summaries';
+import { announcement, plannedSummary } from '../tools/summaries';
 import { useAnnounce } from '../ui/announce';
 import { failureOf, textOf } from './answer';
 
@@ -41,7 +41,7 @@ export function useStatus(conversation: Conversation | undefined, live: boolean)
       for (const call of run.calls ?? []) {
         now.calls.set(call.call_id, call.status);
         if (!before || before.calls.get(call.call_id) === call.status) continue;
-        const words = announcement(call);
+        const words = call.status === 'asking' ? t.status.asks(plannedSummary(call)) : announcement(call);
         if (words !== undefined) announce(words);
       }
       const was = before?.runs.get(run.run_id);

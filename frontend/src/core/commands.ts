@@ -77,7 +77,7 @@ export function createCommands(link: Link): Commands {
           if (isPassing(f.code) && w.tries++ < 3) {
             setTimeout(() => waiting.has(w.frame.id) && send(w), (f.retry_after ?? w.tries) * 1000);
           } else {
-            settle(w.frame.id, () => w.reject(new Failure(f.code, f.message)));
+            settle(w.frame.id, () => w.reject(new Failure(f.code, f.message, f.id)));
           }
           return true;
         }

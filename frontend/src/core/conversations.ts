@@ -1,6 +1,5 @@
 import type { ServerFrame, Summary } from '../protocol/types';
 import type { Commands } from './commands';
-import { errorInfo } from './errors';
 import type { Kernel } from './kernel';
 import type { ConversationsState } from './state';
 import { isUnread } from './selectors';
@@ -77,7 +76,7 @@ export function createConversations(k: Kernel, commands: Commands, userId: () =>
       return true;
     } catch (err) {
       undo();
-      k.toast('error', texts.notDone(errorInfo(err).message));
+      k.fail(err);
       return false;
     }
   }

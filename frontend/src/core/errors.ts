@@ -19,6 +19,9 @@ const passing = new Set([
   'unavailable',
   'outcome_unknown',
   'draining',
+  // The page asks for another sign-in meanwhile.
+  'unauthenticated',
+  'token_expired',
   'internal',
   'network',
   'timeout',
@@ -29,8 +32,9 @@ export function isPassing(code: string): boolean {
   return passing.has(code);
 }
 
-/** Any thrown value as what the reader is told. */
+/** Any thrown value, or an error that is one already, as what the reader is told. */
 export function errorInfo(err: unknown): ErrorInfo {
+  if (!(err instanceof Error) && typeof err === 'object' && err !== null && 'code' in err) return err as ErrorInfo;
   if (err instanceof Error && 'code' in err && typeof err.code === 'string') {
     const info: ErrorInfo = { code: err.code, message: err.message };
     if ('requestId' in err && typeof err.requestId === 'string') info.requestId = err.requestId;

@@ -21,7 +21,7 @@ function inStep(store: Store, server: Server, id: string) {
 }
 
 describe('the open conversation', () => {
-  it('is in step with the log after any drops, doubles and losses', async () => {
+  it('[50] is in step with the log after any drops, doubles and losses', async () => {
     for (let seed = 1; seed <= 25; seed++) {
       const rand = random(seed);
       const { store, server } = await signedIn();
@@ -148,5 +148,40 @@ describe('the open conversation', () => {
     await settle(3000);
     expect(open(store)?.status).toBe('live');
     expect(server.requests).toHaveLength(asked);
+  });
+});
+
+describe('what cannot be read', () => {
+  it('is answered by a resume, ever more slowly, and its person is told', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'Hello');
+    store.actions.openConversation('c1');
+    await settle();
+    server.unreadable = (f) => f.type === 'commit' && f.n > open(store)!.state.n;
+    server.append('c1', { type: 'conversation.pinned', pinned: true });
+    await settle(60_000);
+    const asked = server.sent('subscribe').length;
+    expect(asked).toBeGreaterThan(3);
+    expect(asked).toBeLessThan(15);
+    expect(open(store)).toMatchObject({ status: 'catching-up', error: { code: 'unreadable' } });
+
+    server.unreadable = undefined;
+    await settle(20_000);
+    inStep(store, server, 'c1');
+    expect(open(store)?.status).toBe('live');
+    expect(open(store)).not.toHaveProperty('error');
+  });
+
+  it('once in a while is answered at once', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'Hello');
+    store.actions.openConversation('c1');
+    await settle();
+    for (let i = 0; i < 4; i++) {
+      server.write('c1', `word${i} `, true);
+      server.break();
+      await settle();
+      expect(open(store)?.draft?.text.trim().split(' ')).toHaveLength(i + 1);
+    }
   });
 });

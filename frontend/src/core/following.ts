@@ -37,6 +37,12 @@ const remembered = 8;
 /** Up to this n the branches that the first page leaves out are read as well. */
 const branchesUpTo = 500;
 const branchesAfter = 1500;
+/** After how many vain tries from one place its person is told that something cannot be read. */
+const vain = 5;
+/** After so many ms without another try, the next one is the first again. */
+const calm = 60_000;
+
+const notStuck = { n: -1, times: 0, at: 0 };
 
 export function createFollowing(k: Kernel, link: Link, userId: () => string | undefined, events: Events): Following {
   const cache = new Map<string, Conversation>();
@@ -54,6 +60,8 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
   let branches: ReturnType<typeof setTimeout> | undefined;
   /** Whether "subscribe" is out and "live" has not come. */
   let resuming = false;
+  /** The n from which the page read again last, and how often without getting on. */
+  let stuck = notStuck;
 
   const ready = () => {
     const open = k.state.open;
@@ -98,6 +106,7 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
   function leave() {
     turn++;
     clearTimeout(retry);
+    retry = undefined;
     clearTimeout(branches);
     const open = ready();
     if (open) {
@@ -112,6 +121,7 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
     stream.clear();
     resuming = false;
     failures = 0;
+    stuck = notStuck;
     loadingOlder = false;
     events.left();
   }
@@ -155,7 +165,37 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
 
   function retryLater(f: () => void) {
     clearTimeout(retry);
-    retry = setTimeout(f, Math.min(15_000, 1000 * 2 ** failures++));
+    retry = setTimeout(
+      () => {
+        retry = undefined;
+        f();
+      },
+      Math.min(15_000, 1000 * 2 ** failures++),
+    );
+  }
+
+  /**
+   * Something may be missing: reads again from what is here, at once the first
+   * times, then ever more slowly. What cannot be read stays so, and asking for it
+   * as fast as the server answers would help nobody.
+   */
+  function resume() {
+    const open = ready();
+    if (!open || (stuck.times >= 2 && retry !== undefined)) return;
+    const { n } = open.state;
+    const at = k.deps.now();
+    stuck = { n, times: n === stuck.n && at - stuck.at < calm ? stuck.times + 1 : 0, at };
+    if (stuck.times < 2) {
+      subscribe();
+      return;
+    }
+    failures = stuck.times - 2;
+    set({
+      status: 'catching-up',
+      ...(stuck.times >= vain && { error: { code: 'unreadable', message: '' } }),
+    });
+    k.soon();
+    retryLater(subscribe);
   }
 
   /** Reads the whole of a short conversation for the branches that a first page leaves out. */
@@ -233,7 +273,7 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
         set({ state: withOlder(now.state, older) });
         k.patch({});
       } catch (err) {
-        if (mine === turn) k.toast('error', errorInfo(err).message);
+        if (mine === turn) k.fail(err);
       } finally {
         if (mine === turn) loadingOlder = false;
       }
@@ -247,14 +287,14 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
           switch (fit(open.state, f.commit)) {
             case 'next': {
               const state = fold(open.state, f.commit);
-              set({ state });
+              set({ state }, stuck.times >= vain ? 'error' : undefined);
               events.commit(f);
               events.changed(state);
               k.soon();
               return;
             }
             case 'gap':
-              if (!resuming) self.resume();
+              if (!resuming) resume();
               return;
             case 'old':
             case 'foreign':
@@ -263,12 +303,12 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
           return;
         case 'live':
           resuming = false;
-          failures = 0;
           if (f.n > open.state.n) {
-            self.resume();
+            resume();
             return;
           }
-          set({ status: 'live' }, 'error');
+          failures = 0;
+          set({ status: 'live' }, stuck.times < vain ? 'error' : undefined);
           k.soon();
           loadBranches();
           return;
@@ -277,8 +317,11 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
           const run = open.state.runs.findLast((r) => r.run_id === f.run_id);
           if (run && (run.ended_at !== undefined || run.status === 'completed')) return;
           const how = f.type === 'delta' ? stream.add(f) : stream.set(f);
-          if (how === 'hole') self.resume();
-          else if (how === 'appended') k.soonIfSeen();
+          if (how === 'hole') resume();
+          else if (how === 'appended') {
+            if (stuck.n === open.state.n) stuck = notStuck;
+            k.soonIfSeen();
+          }
         }
       }
     },
@@ -310,16 +353,18 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
       if (ready()) subscribe();
       else {
         clearTimeout(retry);
+        retry = undefined;
         void load(open.id);
       }
     },
 
     offline() {
       resuming = false;
+      stuck = notStuck;
       if (k.state.open?.status === 'live') set({ status: 'catching-up' });
     },
 
-    resume: subscribe,
+    resume,
 
     clear() {
       leave();

@@ -1,6 +1,7 @@
+import { errorInfo } from './errors';
 import { createFlush } from './flush';
 import type { Deps } from './ports';
-import type { AppState, Toast } from './state';
+import type { AppState, ErrorInfo, Toast } from './state';
 
 export type Patch = { [K in keyof AppState]?: AppState[K] | undefined };
 
@@ -27,11 +28,14 @@ export interface Kernel {
   /** The page is visible again. */
   visible(): void;
   subscribe(listener: () => void): () => void;
-  toast(kind: Toast['kind'], text: string, action?: Toast['action']): string;
+  toast(kind: Toast['kind'], text: string, action?: Toast['action'], error?: ErrorInfo): string;
+  /** Tells the reader of an error. */
+  fail(err: unknown): void;
   dismissToast(id: string): void;
 }
 
-const toastTime = { info: 4000, error: 8000, undo: 10000 } as const;
+/** An error takes longer to read, and its reference to copy. */
+const toastTime = { info: 4000, error: 15000, undo: 10000 } as const;
 
 export function createKernel(deps: Deps, initial: AppState): Kernel {
   const listeners = new Set<() => void>();
@@ -73,12 +77,17 @@ export function createKernel(deps: Deps, initial: AppState): Kernel {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
-    toast(kind, text, action) {
+    toast(kind, text, action, error) {
       const id = deps.newId();
-      const toast: Toast = { id, kind, text, expiresAt: deps.now() + toastTime[kind], ...(action && { action }) };
+      const expiresAt = deps.now() + toastTime[kind];
+      const toast: Toast = { id, kind, text, expiresAt, ...(action && { action }), ...(error && { error }) };
       kernel.patch({ toasts: [...state.toasts, toast] });
       setTimeout(() => kernel.dismissToast(id), toastTime[kind]);
       return id;
+    },
+    fail(err) {
+      const error = errorInfo(err);
+      kernel.toast('error', error.message, undefined, error);
     },
     dismissToast(id) {
       if (state.toasts.some((t) => t.id === id)) kernel.patch({ toasts: state.toasts.filter((t) => t.id !== id) });

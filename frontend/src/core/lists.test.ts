@@ -70,8 +70,14 @@ describe('the list of conversations', () => {
     await store.actions.rename('c1', 'x'.repeat(999));
     expect(store.getState().conversations.items[0]?.title).toBe('Trip');
     expect(open(store)?.state.title).toBe('Trip');
-    expect(store.getState().toasts).toMatchObject([{ kind: 'error', text: 'Nothing was changed. Too long.' }]);
-    await settle(10_000);
+    expect(store.getState().toasts).toMatchObject([
+      {
+        kind: 'error',
+        text: 'Too long.',
+        error: { code: 'invalid_message', requestId: server.sent('rename').at(-1)?.id },
+      },
+    ]);
+    await settle(15_000);
     expect(store.getState().toasts).toEqual([]);
   });
 
@@ -124,7 +130,7 @@ describe('the list of conversations', () => {
 });
 
 describe('tasks', () => {
-  it('change by hand through the same commands as the tools', async () => {
+  it('[39] change by hand through the same commands as the tools', async () => {
     const { store, server } = await signedIn();
     const outcome = await store.actions.callTool('add_task', { title: 'Buy milk' });
     expect(outcome).toMatchObject({ ok: true, result: { task: { title: 'Buy milk' } } });
@@ -135,10 +141,12 @@ describe('tasks', () => {
 
   it('say what a tool refused', async () => {
     const { store } = await signedIn();
-    expect(await store.actions.callTool('add_task', {})).toEqual({
+    const outcome = await store.actions.callTool('add_task', {});
+    expect(outcome).toMatchObject({
       ok: false,
-      error: { code: 'tool_error', message: 'A task needs a title.' },
+      error: { code: 'tool_error', message: 'A task needs a title.', of: 'calls' },
     });
+    expect(outcome.error?.requestId).toMatch(/^hand-/);
   });
 
   it('say that nothing was done without a connection', async () => {
@@ -152,7 +160,7 @@ describe('tasks', () => {
     expect(server.rows.size).toBe(0);
   });
 
-  it('change with the card of the tool that changed them', async () => {
+  it('[38] change in the same frame as the card of the tool that changed them', async () => {
     const { store, server } = await signedIn();
     server.ask('c1', 'Add a task');
     store.actions.openConversation('c1');
@@ -185,7 +193,7 @@ describe('tasks', () => {
     for (const [card, row] of seen) expect(card).toBe(row);
   });
 
-  it('keep the newer of two rows, whichever comes first', async () => {
+  it('[41] keep the newer of two rows, whichever comes first', async () => {
     const { store, server } = await signedIn();
     const old = server.task('old');
     const fresh = server.task('new', { task_id: 1 });

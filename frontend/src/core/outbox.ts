@@ -131,7 +131,7 @@ export function createOutbox(k: Kernel, link: Link, events: Events): Outbox {
       );
       return;
     }
-    change(id, (i) => ({ ...i, status: 'failed', error: { code: f.code, message: f.message } }));
+    change(id, (i) => ({ ...i, status: 'failed', error: { code: f.code, message: f.message, requestId: id } }));
     pump();
   }
 

@@ -30,6 +30,8 @@ export interface Session {
   signOut(): void;
   /** The token was refused: the next use fetches another. */
   invalidate(): void;
+  /** Tells that a sign-in has ended without its person having wanted that. */
+  onEnded(listener: () => void): () => void;
 }
 
 export interface SocketEvents {

@@ -1,10 +1,13 @@
-import type { Config, Conversation, JSONValue, Summary, Task, TaskChange, ToolError } from '../protocol/types';
+import type { Config, Conversation, JSONValue, Summary, Task, TaskChange } from '../protocol/types';
 
 /** What went wrong, in words for the reader, with what to quote when asking for help. */
 export interface ErrorInfo {
   code: string;
   message: string;
+  /** What to quote when asking for help: the server knows it. */
   requestId?: string;
+  /** Of what the code speaks; a request without it. */
+  of?: 'calls' | 'runs';
 }
 
 export interface SessionState {
@@ -47,6 +50,7 @@ export interface OpenConversation {
 export interface TasksState {
   byId: Readonly<Record<number, Task>>;
   status: 'loading' | 'ready' | 'error';
+  error?: ErrorInfo;
   rev: number;
   /** When a task last changed while the page was watching, in ms since the epoch. */
   changed: Readonly<Record<number, number>>;
@@ -73,6 +77,8 @@ export interface Toast {
   id: string;
   kind: 'info' | 'error' | 'undo';
   text: string;
+  /** Of an error: what the words for it are found by. */
+  error?: ErrorInfo;
   action?: { label: string; run: () => void };
   /** ms since the epoch */
   expiresAt: number;
@@ -99,7 +105,7 @@ export interface AppState {
 export interface CallOutcome {
   ok: boolean;
   result?: JSONValue;
-  error?: ToolError;
+  error?: ErrorInfo;
 }
 
 export interface Actions {
@@ -119,6 +125,8 @@ export interface Actions {
   regenerate(runId: string): void;
   rate(runId: string, rating: 'up' | 'down' | 'none', reason?: string): Promise<void>;
   callTool(name: string, args: object): Promise<CallOutcome>;
+  /** Answers a call that asks first; with arguments, those instead of the model's. False if that could not be told. */
+  answer(callId: string, decision: 'allow' | 'deny', args?: object): Promise<boolean>;
   rename(id: string, title: string): Promise<void>;
   pin(id: string, pinned: boolean): Promise<void>;
   /** Safe to call on every change of n. */
@@ -131,6 +139,8 @@ export interface Actions {
   refreshTasks(): Promise<void>;
   taskHistory(taskId: number, after?: string): Promise<{ data: TaskChange[]; hasMore: boolean; after?: string }>;
   toast(kind: Toast['kind'], text: string, action?: Toast['action']): string;
+  /** Tells the reader of an error. */
+  fail(error: ErrorInfo): void;
   dismissToast(id: string): void;
   reconnectNow(): void;
 }

@@ -52,7 +52,7 @@ describe('signing in', () => {
     expect(store.getState().conversations.items).toHaveLength(1);
   });
 
-  it('says why it did not work', async () => {
+  it('[56] says why it did not work', async () => {
     const { store, session } = page();
     await store.start();
     session.refuse = Object.assign(new Error('Names are letters.'), { code: 'bad_request' });
@@ -93,7 +93,7 @@ describe('signing in', () => {
     expect(localStorage.length).toBe(0);
   });
 
-  it('renews a refused token once by itself, then asks, and goes on where it was', async () => {
+  it('[54] renews a refused token once by itself, then asks, and goes on where it was', async () => {
     const { store, server, session } = await signedIn();
     server.ask('c1', 'Hello');
     store.actions.openConversation('c1');
@@ -112,13 +112,44 @@ describe('signing in', () => {
     expect(server.state('c1').runs.map((r) => r.message.text)).toEqual(['Hello', 'typed meanwhile']);
   });
 
+  it('[54] asks when the issuer refuses to renew, keeps what is sent meanwhile, and goes on', async () => {
+    const { store, server, session } = await signedIn();
+    server.ask('c1', 'Hello');
+    store.actions.openConversation('c1');
+    await settle();
+    server.write('c1', 'Half a ');
+    await settle();
+    session.end();
+    expect(store.getState().session).toEqual({ status: 'expired', userId: 'ada' });
+    expect(open(store)?.draft?.text).toBe('Half a ');
+    store.actions.send('typed meanwhile');
+    await settle(60_000);
+    expect(texts(store)).toEqual(['waiting typed meanwhile']);
+    server.write('c1', 'sentence.');
+    await store.actions.signInAs('ada');
+    await settle();
+    expect(open(store)).toMatchObject({ id: 'c1', status: 'live', draft: { text: 'Half a sentence.' } });
+    expect(server.state('c1').runs.map((r) => r.message.text)).toEqual(['Hello', 'typed meanwhile']);
+    expect(texts(store)).toEqual([]);
+  });
+
+  it('[54] forgets what one person typed before another signs in over it', async () => {
+    const { store, session } = await signedIn();
+    session.end();
+    store.actions.send('for ada only');
+    await store.actions.signInAs('bob');
+    await settle();
+    expect(store.getState().session).toMatchObject({ status: 'signed-in', userId: 'bob' });
+    expect(store.getState().outbox).toEqual([]);
+  });
+
   it('does not come back after 4403', async () => {
     const { store, server } = await signedIn();
     server.refuse(4403);
     expect(store.getState().session.status).toBe('expired');
   });
 
-  it('notices another version of the server', async () => {
+  it('[55] notices another version of the server', async () => {
     const { store, server } = await signedIn();
     server.drop();
     server.version = 'v2';
@@ -152,7 +183,7 @@ describe('sending', () => {
     expect(hasUnsent(store.getState())).toBe(true);
   });
 
-  it('keeps messages made offline, in order, and sends them by itself', async () => {
+  it('[53] keeps messages made offline, in order, and sends them by itself', async () => {
     const { store, server } = await signedIn();
     server.ask('c1', 'Hello');
     store.actions.openConversation('c1');
@@ -256,7 +287,7 @@ describe('sending', () => {
     store.actions.send('fine');
     await settle();
     expect(texts(store)).toEqual(['failed bad', 'failed worse']);
-    expect(store.getState().outbox[0]?.error).toEqual({ code: 'invalid_message', message: 'No.' });
+    expect(store.getState().outbox[0]?.error).toEqual({ code: 'invalid_message', message: 'No.', requestId: bad });
     server.intercept = undefined;
     store.actions.discard(worse);
     store.actions.retry(bad);
@@ -266,7 +297,7 @@ describe('sending', () => {
     expect(texts(store)).toEqual([]);
   });
 
-  it('survives a reload with messages unsent', async () => {
+  it('[53] survives a reload with messages unsent', async () => {
     const { store, server, storage } = await signedIn();
     server.drop();
     const id = store.actions.send('Hello');
@@ -329,7 +360,7 @@ describe('an answer that is being written', () => {
     expect(open(store)?.draft?.text).toBe('word '.repeat(101));
   });
 
-  it('becomes the text of the log without a gap or a repeat', async () => {
+  it('[50] becomes the text of the log without a gap or a repeat', async () => {
     const { store, server } = await writing();
     server.write('c1', 'Hello there');
     server.finish('c1');
@@ -339,7 +370,7 @@ describe('an answer that is being written', () => {
     inStep(store, server, 'c1');
   });
 
-  it('goes on after a drop, mid-word, also with what was said meanwhile', async () => {
+  it('[50] goes on after a drop, mid-word, also with what was said meanwhile', async () => {
     const { store, server } = await writing();
     server.write('c1', 'Hel');
     await settle();

@@ -82,7 +82,7 @@ export function createStore(deps: Deps): Store {
       .request({ type: 'cancel', id: deps.newId(), conversation_id: conversationId, run_id: runId })
       .catch((err: unknown) => {
         k.merge({ stopping: k.state.stopping.filter((id) => id !== runId) });
-        k.toast('error', errorInfo(err).message);
+        k.fail(err);
       });
   }
 
@@ -152,9 +152,25 @@ export function createStore(deps: Deps): Store {
         socket = deps.connect(user, events);
         return;
       }
-      k.patch({ session: { status: 'expired', userId: user } });
+      expire();
     },
   };
+
+  /** The sign-in has ended: the page asks for another, over what is on screen. */
+  function expire() {
+    const user = userId();
+    if (user === undefined) return;
+    if (wasOnline) {
+      following.offline();
+      outbox.offline();
+    }
+    disconnect();
+    k.patch({
+      session: { status: 'expired', userId: user },
+      connection: { status: 'offline', since: deps.now() },
+    });
+  }
+  deps.session.onEnded(expire);
 
   function disconnect() {
     socket?.close();
@@ -251,7 +267,7 @@ export function createStore(deps: Deps): Store {
           run_id: runId,
           ...(timezone !== undefined && { timezone }),
         })
-        .catch((err: unknown) => k.toast('error', errorInfo(err).message));
+        .catch((err: unknown) => k.fail(err));
     },
     async rate(runId, rating, reason) {
       const open = k.state.open;
@@ -265,7 +281,7 @@ export function createStore(deps: Deps): Store {
           rating,
           ...(reason !== undefined && { reason }),
         })
-        .catch((err: unknown) => k.toast('error', errorInfo(err).message));
+        .catch((err: unknown) => k.fail(err));
     },
     async callTool(name, args): Promise<CallOutcome> {
       try {
@@ -276,11 +292,28 @@ export function createStore(deps: Deps): Store {
         return {
           ok: answer.ok,
           ...(answer.result !== undefined && { result: answer.result }),
-          ...(answer.error && { error: answer.error }),
+          ...(answer.error && { error: { ...answer.error, of: 'calls', requestId: answer.call_id } }),
         };
       } catch (err) {
-        const { code, message } = errorInfo(err);
-        return { ok: false, error: { code, message } };
+        return { ok: false, error: errorInfo(err) };
+      }
+    },
+    async answer(callId, decision, args) {
+      const open = k.state.open;
+      if (!open) return false;
+      try {
+        await commands.request({
+          type: 'answer',
+          id: deps.newId(),
+          conversation_id: open.id,
+          call_id: callId,
+          decision,
+          ...(args !== undefined && { arguments: args }),
+        });
+        return true;
+      } catch (err) {
+        k.fail(err);
+        return false;
       }
     },
     rename: (id, title) => conversations.rename(id, title),
@@ -302,6 +335,7 @@ export function createStore(deps: Deps): Store {
       };
     },
     toast: (kind, text, action) => k.toast(kind, text, action),
+    fail: (error) => k.fail(error),
     dismissToast: (id) => k.dismissToast(id),
     reconnectNow: () => socket?.reconnectNow(),
   };

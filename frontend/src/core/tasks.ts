@@ -1,5 +1,6 @@
 import type { Commit, Task } from '../protocol/types';
 import { taskOf } from '../protocol/decode';
+import { errorInfo } from './errors';
 import type { Kernel } from './kernel';
 import type { TasksState } from './state';
 
@@ -61,14 +62,14 @@ export function createTasks(k: Kernel, userId: () => string | undefined): Tasks 
         put(rows, false);
         listed = rev ?? 0;
         const there = new Set(rows.map((r) => r.task_id));
-        const t = k.state.tasks;
+        const { error: _, ...t } = k.state.tasks;
         const byId = Object.fromEntries(
           Object.entries(t.byId).filter(([, task]) => there.has(task.task_id) || task.task_rev > listed),
         );
         k.patch({ tasks: { ...t, byId, status: 'ready', rev: Math.max(t.rev, listed) } });
-      } catch {
+      } catch (err) {
         if (turn !== loading || user !== userId()) return;
-        k.patch({ tasks: { ...k.state.tasks, status: 'error' } });
+        k.patch({ tasks: { ...k.state.tasks, status: 'error', error: errorInfo(err) } });
       }
     },
 

@@ -2,11 +2,9 @@
 export interface Texts {
   deleted(title: string): string;
   undo: string;
-  notDone(what: string): string;
 }
 
 export const english: Texts = {
   deleted: (title) => (title ? `“${title}” was deleted.` : 'The conversation was deleted.'),
   undo: 'Undo',
-  notDone: (why) => `Nothing was changed. ${why}`,
 };

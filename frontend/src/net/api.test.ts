@@ -110,7 +110,7 @@ it.each([
   expect(sent).toMatchObject([{ url, headers: { Authorization: 'Bearer old' } }]);
 });
 
-it('renews the token once when it is refused', async () => {
+it('[54] renews the token once when it is refused, and says when that was in vain', async () => {
   const refused = { status: 401, body: { error: { code: 'token_expired', message: 'Old.' } } };
   expect(await api(refused, ok({ ...empty, task_rev: 0 })).tasks('ada', {})).toMatchObject(empty);
   expect(tokens).toEqual([false, true]);

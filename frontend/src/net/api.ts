@@ -52,6 +52,8 @@ interface Options {
   fetch: typeof fetch;
   /** Gives a token; renew asks for one that differs from the last. */
   token(renew?: boolean): Promise<string>;
+  /** A token that had just been renewed was refused as well. */
+  refused?(): void;
 }
 
 type Query = Readonly<Record<string, string | number | undefined>>;
@@ -94,7 +96,10 @@ export function createApi(o: Options): Api {
       clearTimeout(timer);
     }
 
-    if (res.status === 401 && !req.open && !again) return call(decode, parts, req, true);
+    if (res.status === 401 && !req.open) {
+      if (!again) return call(decode, parts, req, true);
+      o.refused?.();
+    }
     let body: unknown;
     try {
       body = JSON.parse(text);

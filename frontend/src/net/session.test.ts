@@ -1,4 +1,5 @@
 import { Memory } from '../../test/unit/page';
+import { ApiError } from './api';
 import { createSession } from './session';
 
 let made: number;
@@ -38,7 +39,7 @@ it('gives the same token until it is about to end', async () => {
   expect([await s.token(), await s.token()]).toEqual(['ada-1', 'ada-1']);
 });
 
-it('renews a minute before the end and tells of it', async () => {
+it('[54] renews a minute before the end and tells of it', async () => {
   const s = session();
   await s.signIn('ada');
   const told: string[] = [];
@@ -111,4 +112,57 @@ it('works without storage', async () => {
   await s.signIn('ada');
   expect(await s.token()).toBe('ada-1');
   s.signOut();
+});
+
+describe('[54] a sign-in that has ended', () => {
+  const no = () => new ApiError('unauthenticated', 'No.', { status: 401 });
+
+  it('is told once, when the issuer refuses to renew it', async () => {
+    const s = session();
+    await s.signIn('ada');
+    let ended = 0;
+    s.onEnded(() => ended++);
+    fail = no();
+    await jest.advanceTimersByTimeAsync(3_600_000);
+    expect(ended).toBe(1);
+    await expect(s.token()).rejects.toMatchObject({ code: 'unauthenticated' });
+    expect(s.remembered()).toBe('ada');
+    fail = undefined;
+    await s.signIn('ada');
+    expect(await s.token()).toBe('ada-2');
+  });
+
+  it('is not told while the issuer is only away', async () => {
+    const s = session();
+    await s.signIn('ada');
+    let ended = 0;
+    s.onEnded(() => ended++);
+    fail = new ApiError('unavailable', 'Later.', { status: 503 });
+    await jest.advanceTimersByTimeAsync(590_000);
+    expect(ended).toBe(0);
+    fail = undefined;
+    await jest.advanceTimersByTimeAsync(20_000);
+    expect(await s.token()).toBe('ada-2');
+  });
+
+  it('is told when the server takes no token', async () => {
+    const s = session();
+    let ended = 0;
+    s.onEnded(() => ended++);
+    s.refused();
+    expect(ended).toBe(0);
+    await s.signIn('ada');
+    s.refused();
+    s.refused();
+    expect(ended).toBe(1);
+  });
+
+  it('that never began is not one', async () => {
+    const s = session();
+    let ended = 0;
+    s.onEnded(() => ended++);
+    fail = no();
+    await expect(s.signIn('ada')).rejects.toThrow('No.');
+    expect(ended).toBe(0);
+  });
 });

@@ -22,14 +22,21 @@ export interface Session {
   /** A token that is good for a while; with renew, a new one. */
   token(renew?: boolean): Promise<string>;
   invalidate(): void;
+  /** The server took no token, however new: the sign-in is over. */
+  refused(): void;
   /** Tells of each token that replaces another of the same sign-in. */
   onRenewed(listener: (token: string) => void): () => void;
+  /** Tells that a sign-in has ended without its person having wanted that. */
+  onEnded(listener: () => void): () => void;
 }
 
 export function createSession(o: Options): Session {
   const listeners = new Set<(token: string) => void>();
+  const enders = new Set<() => void>();
   let user: string | undefined;
   let current: { token: string; expires: number } | undefined;
+  /** Whether there has been a token of this sign-in. */
+  let begun = false;
   let fetching: Promise<string> | undefined;
   let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -41,11 +48,17 @@ export function createSession(o: Options): Session {
       .fetchToken(whose)
       .then((t) => {
         if (user !== whose) throw new ApiError('unauthenticated', 'Somebody else has signed in.');
-        const renewed = current !== undefined;
+        const renewed = begun;
+        begun = true;
         current = { token: t.token, expires: Date.parse(t.expires_at) };
         plan(current.expires - early - o.now());
         if (renewed) for (const listener of listeners) listener(t.token);
         return t.token;
+      })
+      .catch((err: unknown) => {
+        // An issuer that is away may be back in a moment; one that says no has said so.
+        if (user === whose && begun && isRefusal(err)) end();
+        throw err;
       })
       .finally(() => {
         if (fetching === mine) fetching = undefined;
@@ -59,10 +72,21 @@ export function createSession(o: Options): Session {
     timer = setTimeout(
       () => {
         // Without an answer it is tried again: the old token still has a while.
-        fetchNew().catch(() => plan(10_000));
+        fetchNew().catch(() => {
+          if (begun) plan(10_000);
+        });
       },
       Math.min(longest, Math.max(1000, wait)),
     );
+  }
+
+  function end() {
+    clearTimeout(timer);
+    current = undefined;
+    begun = false;
+    user = undefined;
+    fetching = undefined;
+    for (const listener of enders) listener();
   }
 
   return {
@@ -79,6 +103,7 @@ export function createSession(o: Options): Session {
       if (user !== userId) fetching = undefined;
       user = userId;
       current = undefined;
+      begun = false;
       try {
         await fetchNew();
       } catch (err) {
@@ -96,6 +121,7 @@ export function createSession(o: Options): Session {
       clearTimeout(timer);
       user = undefined;
       current = undefined;
+      begun = false;
       fetching = undefined;
       try {
         o.storage.removeItem(rememberKey);
@@ -114,9 +140,22 @@ export function createSession(o: Options): Session {
       current = undefined;
     },
 
+    refused() {
+      if (begun) end();
+    },
+
     onRenewed(listener) {
       listeners.add(listener);
       return () => void listeners.delete(listener);
     },
+
+    onEnded(listener) {
+      enders.add(listener);
+      return () => void enders.delete(listener);
+    },
   };
+}
+
+function isRefusal(err: unknown): boolean {
+  return err instanceof ApiError && (err.status === 401 || err.status === 403 || err.status === 404);
 }

@@ -53,6 +53,8 @@ let frames: ServerFrame[];
 let refused: number[];
 let bad: number;
 let chance: number;
+/** What the page does with a frame before it is kept. */
+let eat: (() => void) | undefined;
 let token: () => Promise<string>;
 let made: Socket[];
 
@@ -64,6 +66,7 @@ beforeEach(() => {
   refused = [];
   bad = 0;
   chance = 0.5;
+  eat = undefined;
   made = [];
   token = () => Promise.resolve('t1');
 });
@@ -79,7 +82,10 @@ function dial(): Socket {
     token: () => token(),
     events: {
       connection: (s) => states.push(s),
-      frame: (f) => frames.push(f),
+      frame: (f) => {
+        eat?.();
+        frames.push(f);
+      },
       malformed: () => bad++,
       refused: (code) => refused.push(code),
     },
@@ -119,13 +125,13 @@ it('says who it is first, and nothing else before it is let in', async () => {
   expect(frames).toEqual([connected]);
 });
 
-it('tells of a newer token', async () => {
+it('[54] tells the server of a newer token', async () => {
   const socket = await online();
   socket.refresh('t2');
   expect(wire().sent.at(-1)).toEqual({ type: 'refresh', token: 't2' });
 });
 
-it('tries again after longer and longer times, up to 15 s, drawn by lot', async () => {
+it('[52] tries again after longer and longer times, up to 15 s, drawn by lot', async () => {
   dial();
   const waits: number[] = [];
   for (let i = 0; i < 8; i++) {
@@ -223,7 +229,7 @@ it('is refused when no token can be had, and tries again when that is only the n
   expect(refused).toEqual([4401]);
 });
 
-it('finds a dead connection in less than 30 s', async () => {
+it('[52] finds a dead connection in less than 30 s', async () => {
   await online();
   const old = wire();
   await pass(12_000);
@@ -263,7 +269,7 @@ it('gives up a handshake that leads nowhere', async () => {
   expect(Wire.all).toHaveLength(2);
 });
 
-it('connects at once when the network or the page is back', () => {
+it('[52] connects at once when the network or the page is back', () => {
   const socket = dial();
   wire().end(1006);
   socket.check();
@@ -300,6 +306,18 @@ it('counts frames that make no sense and says so, and ignores those of a later k
   wire().say('{"type":"weather","sun":true}');
   expect(bad).toBe(4);
   expect(frames).toHaveLength(1);
+});
+
+it('counts a frame that fits nothing here, and goes on', async () => {
+  await online();
+  eat = () => {
+    throw new RangeError('commit 9 after 3');
+  };
+  wire().say({ type: 'live', conversation_id: 'c', n: 9 });
+  expect(bad).toBe(1);
+  eat = undefined;
+  wire().say({ type: 'live', conversation_id: 'c', n: 3 });
+  expect(frames.at(-1)).toMatchObject({ n: 3 });
 });
 
 it('ends for good when closed', async () => {

@@ -149,7 +149,13 @@ export function createSocket(o: Options): Socket {
     } else if (frame.type === 'error' && frame.id === undefined && frame.retry_after !== undefined) {
       retryAfter = frame.retry_after;
     }
-    o.events.frame(frame);
+    try {
+      o.events.frame(frame);
+    } catch {
+      // It passed for a frame and does not fit what is here.
+      malformed++;
+      o.events.malformed();
+    }
   }
 
   /** Something came: the server is there. */

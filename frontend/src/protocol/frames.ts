@@ -187,6 +187,14 @@ export type Command =
       readonly reason?: string;
     }
   | {
+      readonly type: 'answer';
+      readonly id: string;
+      readonly conversation_id: string;
+      readonly call_id: string;
+      readonly decision: 'allow' | 'deny';
+      readonly arguments?: object;
+    }
+  | {
       readonly type: 'call_tool';
       readonly id: string;
       readonly name: string;

@@ -2,15 +2,17 @@ import { Plus } from 'lucide-react';
 import { useState } from 'react';
 
 import { useActions } from '../core/react';
+import type { ErrorInfo } from '../core/state';
 import { t } from '../i18n/t';
 import { Button } from '../ui/Button';
+import { ErrorNote } from '../ui/ErrorNote';
 
 /** One line that adds a task by hand, through the same tool that the assistant uses. */
 export function AddTask() {
   const actions = useActions();
   const [title, setTitle] = useState('');
   const [busy, setBusy] = useState(false);
-  const [error, setError] = useState<string>();
+  const [error, setError] = useState<ErrorInfo>();
 
   async function add() {
     const wanted = title.trim();
@@ -20,7 +22,7 @@ export function AddTask() {
     const outcome = await actions.callTool('add_task', { title: wanted });
     setBusy(false);
     if (outcome.ok) setTitle((now) => (now.trim() === wanted ? '' : now));
-    else setError(outcome.error?.message ?? t.tools.noReason);
+    else setError(outcome.error);
   }
 
   return (
@@ -50,9 +52,9 @@ export function AddTask() {
         )}
       </div>
       {error !== undefined && (
-        <p role="alert" className="px-1 pt-1 text-meta text-danger">
-          {error}
-        </p>
+        <div role="alert" className="px-1 pt-1 text-meta text-danger">
+          <ErrorNote error={error} kept={t.tasks.wordsKept} />
+        </div>
       )}
     </form>
   );

@@ -1,20 +1,31 @@
 import { useState, type KeyboardEvent } from 'react';
 
 import { useActions } from '../core/react';
+import type { ErrorInfo } from '../core/state';
+import { more } from '../i18n/more';
 import { t } from '../i18n/t';
 import type { Task } from '../protocol/types';
 import { Button } from '../ui/Button';
+import { ErrorNote } from '../ui/ErrorNote';
+import { Provenance } from './Provenance';
 
 const field = 'w-full rounded-sm border border-edge bg-bg px-2 py-1.5 text-control focus-visible:outline-offset-0';
 
+interface Props {
+  task: Task;
+  onClose: () => void;
+  onHistory: () => void;
+  onMessage: (conversationId: string, runId: string | undefined) => void;
+}
+
 /** Edits a task in its row. What others change meanwhile is said, and never overwrites what is typed. */
-export function TaskEditor({ task, onClose }: { task: Task; onClose: () => void }) {
+export function TaskEditor({ task, onClose, onHistory, onMessage }: Props) {
   const actions = useActions();
   const [base] = useState(task);
   const [title, setTitle] = useState(task.title);
   const [dueOn, setDueOn] = useState(task.due_on ?? '');
   const [note, setNote] = useState(task.description);
-  const [error, setError] = useState<string>();
+  const [error, setError] = useState<ErrorInfo>();
   const [busy, setBusy] = useState(false);
   const changed = task.task_rev !== base.task_rev;
 
@@ -32,7 +43,7 @@ export function TaskEditor({ task, onClose }: { task: Task; onClose: () => void 
     const outcome = await actions.callTool('update_task', { task_id: task.task_id, ...args });
     setBusy(false);
     if (outcome.ok) onClose();
-    else setError(outcome.error?.message ?? t.tools.noReason);
+    else setError(outcome.error);
   }
 
   function key(e: KeyboardEvent) {
@@ -61,7 +72,7 @@ export function TaskEditor({ task, onClose }: { task: Task; onClose: () => void 
       }}
     >
       <input
-        aria-label={t.tasks.title}
+        aria-label={more.task.title}
         value={title}
         onChange={(e) => setTitle(e.target.value)}
         maxLength={200}
@@ -76,7 +87,7 @@ export function TaskEditor({ task, onClose }: { task: Task; onClose: () => void 
       />
       <div className="flex items-center gap-2 text-meta text-muted">
         <label htmlFor={`due-${task.task_id}`} className="shrink-0">
-          {t.tasks.due}
+          {more.task.due}
         </label>
         <input
           id={`due-${task.task_id}`}
@@ -87,8 +98,8 @@ export function TaskEditor({ task, onClose }: { task: Task; onClose: () => void 
         />
       </div>
       <textarea
-        aria-label={t.tasks.note}
-        placeholder={t.tasks.note}
+        aria-label={more.task.note}
+        placeholder={more.task.note}
         value={note}
         onChange={(e) => setNote(e.target.value)}
         rows={2}
@@ -98,14 +109,15 @@ export function TaskEditor({ task, onClose }: { task: Task; onClose: () => void 
       />
       {changed && (
         <p className="rounded-sm bg-warn-soft px-2 py-1 text-meta text-warn">
-          {task.deleted ? t.tasks.conflictGone : t.tasks.conflict(task.title)}
+          {task.deleted ? more.task.conflictGone : more.task.conflict(task.title)}
         </p>
       )}
       {error !== undefined && (
-        <p role="alert" className="text-meta text-danger">
-          {t.tasks.couldNotSave}: {error}
-        </p>
+        <div role="alert" className="text-meta text-danger">
+          <ErrorNote error={error} kept={t.tasks.wordsKept} />
+        </div>
       )}
+      <Provenance task={task} onHistory={onHistory} onMessage={onMessage} />
       <div className="flex justify-end gap-2">
         <Button onClick={onClose}>{t.common.cancel}</Button>
         <Button type="submit" kind="primary" disabled={busy || title.trim() === ''}>

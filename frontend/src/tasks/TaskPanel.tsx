@@ -1,14 +1,15 @@
 import { ArrowDownWideNarrow, Check, PanelRightClose, X } from 'lucide-react';
-import { lazy, Suspense, useMemo, useState } from 'react';
+import { useCallback, useEffect, useMemo, useState } from 'react';
 
 import { useActions, useStore } from '../core/react';
 import { number } from '../i18n/format';
 import { t } from '../i18n/t';
-import type { Task } from '../protocol/types';
 import { Button, IconButton } from '../ui/Button';
 import { cx } from '../ui/cx';
 import { Dialog } from '../ui/Dialog';
+import { ErrorNote } from '../ui/ErrorNote';
 import { Menu, MenuItem, MenuLabel } from '../ui/Menu';
+import { later } from '../ui/later';
 import { loadChoice, saveChoice } from '../ui/prefs';
 import { Skeleton } from '../ui/Skeleton';
 import { useNow } from '../ui/useNow';
@@ -16,9 +17,13 @@ import { AddTask } from './AddTask';
 import { arrange, counts, living, type Filter, type Sort } from './due';
 import { TaskRow } from './TaskRow';
 
-const TaskHistory = lazy(() => import('./TaskHistory').then((module) => ({ default: module.TaskHistory })));
+const DeletedRow = later(() => import('./DeletedRow').then((m) => m.DeletedRow), null, 'quiet');
+const TaskHistory = later(() => import('./TaskHistory').then((m) => m.TaskHistory), <Skeleton rows={4} />);
 
 const filters: readonly Filter[] = ['all', 'open', 'completed'];
+/** For how long a deletion can be undone in its place; afterwards the history of the task brings it back. */
+const undoFor = 10_000;
+
 const sorts: readonly Sort[] = ['due', 'number', 'changed'];
 const filterNames: Readonly<Record<Filter, string>> = {
   all: t.tasks.all,
@@ -30,23 +35,53 @@ interface Props {
   onClose: () => void;
   /** Whether it lies over the page instead of beside it. */
   sheet?: boolean;
-  onOpenConversation: (id: string) => void;
+  /** The task to bring into view, and since when it is asked for. */
+  show?: { id: number; at: number } | undefined;
+  /** Shows a conversation, at the answer of a run if that is known. */
+  onMessage: (conversationId: string, runId: string | undefined) => void;
 }
 
 /** The person's tasks, live; everything done here goes through the same tools. */
-export function TaskPanel({ onClose, sheet = false, onOpenConversation }: Props) {
-  const { byId, status, changed } = useStore((s) => s.tasks);
+export function TaskPanel({ onClose, sheet = false, show, onMessage }: Props) {
+  const { byId, status, error, changed } = useStore((s) => s.tasks);
   const actions = useActions();
   const [filter, setFilter] = useState<Filter>('all');
   const [sort, setSort] = useState<Sort>(() => sorts.find((s) => s === loadChoice('tasks.sort')) ?? 'due');
-  const [historyOf, setHistoryOf] = useState<Task>();
-  const now = useNow(60_000);
+  const [historyOf, setHistoryOf] = useState<number>();
+  const [shown, setShown] = useState<typeof show>();
+  const gone = useMemo(
+    () => Object.values(byId).filter((task) => task.deleted && changed[task.task_id] !== undefined),
+    [byId, changed],
+  );
+  const now = useNow(gone.length > 0 ? 1000 : 60_000);
+  const deleted = gone.filter((task) => (changed[task.task_id] ?? 0) > now - undoFor);
   const tasks = useMemo(() => living(byId), [byId]);
   const count = useMemo(() => counts(tasks), [tasks]);
   const rows = useMemo(() => arrange(tasks, filter, sort), [tasks, filter, sort]);
   // Equal all day, so that rows need not be drawn again each minute.
   const dayKey = new Date(now).toDateString();
   const today = useMemo(() => new Date(dayKey), [dayKey]);
+
+  if (show !== shown) {
+    setShown(show);
+    const task = show && byId[show.id];
+    if (task && !task.deleted) {
+      if (filter !== 'all' && filter !== task.status) setFilter('all');
+    } else setHistoryOf(show?.id);
+  }
+  useEffect(() => {
+    const row = show && document.getElementById(`task-${show.id}`);
+    row?.scrollIntoView({ block: 'center' });
+    row?.focus({ preventScroll: true });
+  }, [show]);
+
+  const toMessage = useCallback(
+    (conversationId: string, runId: string | undefined) => {
+      setHistoryOf(undefined);
+      onMessage(conversationId, runId);
+    },
+    [onMessage],
+  );
 
   return (
     <section id="tasks" tabIndex={-1} aria-label={t.tasks.label} className="flex min-h-0 flex-1 flex-col outline-none">
@@ -106,9 +141,10 @@ export function TaskPanel({ onClose, sheet = false, onOpenConversation }: Props)
         ) : status === 'error' && tasks.length === 0 ? (
           <div className="space-y-2 p-4 text-control">
             <p>{t.tasks.failed}</p>
+            {error && <ErrorNote error={error} />}
             <Button onClick={() => void actions.refreshTasks()}>{t.common.retry}</Button>
           </div>
-        ) : rows.length === 0 ? (
+        ) : rows.length + deleted.length === 0 ? (
           <div className="px-4 py-10 text-center text-control text-muted">
             <p>{tasks.length === 0 ? t.tasks.none : filter === 'completed' ? t.tasks.noneDone : t.tasks.noneOpen}</p>
             {tasks.length === 0 && <p className="mt-1 text-meta">{t.tasks.noneHint}</p>}
@@ -119,10 +155,16 @@ export function TaskPanel({ onClose, sheet = false, onOpenConversation }: Props)
               <TaskRow
                 key={task.task_id}
                 task={task}
-                changedAt={changed[task.task_id]}
+                changedAt={
+                  show?.id === task.task_id ? Math.max(show.at, changed[task.task_id] ?? 0) : changed[task.task_id]
+                }
                 today={today}
                 onHistory={setHistoryOf}
+                onMessage={toMessage}
               />
+            ))}
+            {deleted.map((task) => (
+              <DeletedRow key={`${task.task_id}.${task.task_rev}`} task={task} />
             ))}
           </ul>
         )}
@@ -133,20 +175,10 @@ export function TaskPanel({ onClose, sheet = false, onOpenConversation }: Props)
       <Dialog
         open={historyOf !== undefined}
         onClose={() => setHistoryOf(undefined)}
-        label={historyOf ? t.tasks.historyOf(historyOf.task_id) : t.tasks.history}
+        label={historyOf === undefined ? t.tasks.history : t.tasks.historyOf(historyOf)}
         heading
       >
-        {historyOf && (
-          <Suspense fallback={<Skeleton rows={4} />}>
-            <TaskHistory
-              task={byId[historyOf.task_id] ?? historyOf}
-              onOpen={(id) => {
-                setHistoryOf(undefined);
-                onOpenConversation(id);
-              }}
-            />
-          </Suspense>
-        )}
+        {historyOf !== undefined && <TaskHistory taskId={historyOf} task={byId[historyOf]} onMessage={toMessage} />}
       </Dialog>
     </section>
   );

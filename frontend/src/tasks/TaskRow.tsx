@@ -6,21 +6,27 @@ import { t } from '../i18n/t';
 import type { Task } from '../protocol/types';
 import { cx } from '../ui/cx';
 import { Menu, MenuItem, MenuLine } from '../ui/Menu';
+import { later } from '../ui/later';
 import { dueLabel } from './due';
-import { TaskEditor } from './TaskEditor';
+
+const TaskEditor = later(
+  () => import('./TaskEditor').then((m) => m.TaskEditor),
+  ({ task }) => <p className="p-2 text-control text-muted">{task.title}</p>,
+);
 
 interface Props {
   task: Task;
   /** When it last changed while the page was watching. */
   changedAt?: number | undefined;
   today: Date;
-  onHistory: (task: Task) => void;
+  onHistory: (taskId: number) => void;
+  onMessage: (conversationId: string, runId: string | undefined) => void;
 }
 
 /** For how long a change is worth a flash. */
 const fresh = 2000;
 
-export const TaskRow = memo(function TaskRow({ task, changedAt, today, onHistory }: Props) {
+export const TaskRow = memo(function TaskRow({ task, changedAt, today, onHistory, onMessage }: Props) {
   const actions = useActions();
   const [editing, setEditing] = useState(false);
   // What the reader has ticked, until the server says the same.
@@ -32,7 +38,7 @@ export const TaskRow = memo(function TaskRow({ task, changedAt, today, onHistory
 
   async function call(name: string) {
     const outcome = await actions.callTool(name, { task_id: task.task_id });
-    if (!outcome.ok) actions.toast('error', outcome.error?.message ?? t.tools.noReason);
+    if (outcome.error) actions.fail(outcome.error);
     return outcome.ok;
   }
 
@@ -42,18 +48,15 @@ export const TaskRow = memo(function TaskRow({ task, changedAt, today, onHistory
     setWanted(undefined);
   }
 
-  async function remove() {
-    if (!(await call('delete_task'))) return;
-    actions.toast('undo', t.tasks.deleted(task.title), {
-      label: t.common.undo,
-      run: () => void call('restore_task'),
-    });
-  }
-
   if (editing) {
     return (
       <li id={`task-${task.task_id}`} className="px-1 py-1">
-        <TaskEditor task={task} onClose={() => setEditing(false)} />
+        <TaskEditor
+          task={task}
+          onClose={() => setEditing(false)}
+          onHistory={() => onHistory(task.task_id)}
+          onMessage={onMessage}
+        />
       </li>
     );
   }
@@ -124,7 +127,7 @@ export const TaskRow = memo(function TaskRow({ task, changedAt, today, onHistory
         <MenuItem
           icon={<History size={16} />}
           onSelect={() => {
-            onHistory(task);
+            onHistory(task.task_id);
           }}
         >
           {t.tasks.history}
@@ -135,7 +138,7 @@ export const TaskRow = memo(function TaskRow({ task, changedAt, today, onHistory
           danger
           icon={<Trash2 size={16} />}
           onSelect={() => {
-            void remove();
+            void call('delete_task');
           }}
         >
           {t.tasks.delete}

@@ -16,10 +16,14 @@ import { duration } from '../i18n/format';
 import { t } from '../i18n/t';
 import type { Call } from '../protocol/types';
 import { Button } from '../ui/Button';
-import { CopyButton } from '../ui/CopyButton';
 import { cx } from '../ui/cx';
+import { later } from '../ui/later';
 import { useNow } from '../ui/useNow';
-import { doneSummary, failedSummary, plannedSummary, pretty, type Summary } from './summaries';
+import { doneSummary, failedSummary, plannedSummary, type Summary } from './summaries';
+
+const Approval = later(() => import('./Approval').then((m) => m.Approval));
+const CallDetails = later(() => import('./CallDetails').then((m) => m.CallDetails));
+const Rerun = later(() => import('./Rerun').then((m) => m.Rerun), null, 'quiet');
 
 export type CardState = 'waiting' | 'asking' | 'running' | 'done' | 'failed' | 'denied' | 'stopped' | 'unknown';
 
@@ -51,6 +55,14 @@ function words(call: Call, state: CardState): Summary {
   }
 }
 
+/** Why a call was ended by the server itself; by its promise, such a call never ran and never will. */
+function givenUp(call: Call): string | undefined {
+  const { error } = call;
+  return call.status === 'stopped' && (error?.code === 'deadline' || error?.code === 'poison')
+    ? error.message
+    : undefined;
+}
+
 interface Props {
   call: Call;
   connected: boolean;
@@ -63,15 +75,16 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
   const details = useId();
   const state = cardState(call, connected);
   const { text, taskId, undo } = words(call, state);
-  const note = state === 'done' || state === 'failed' ? undefined : t.tools[state];
+  const why = givenUp(call);
+  const note = state === 'done' || state === 'failed' ? undefined : (why ?? t.tools[state]);
 
   return (
     <div
       className={cx(
         'rounded-sm border-s-2 text-meta',
-        state === 'failed'
+        state === 'failed' || why !== undefined
           ? 'border-danger bg-danger-soft'
-          : state === 'asking'
+          : call.status === 'asking'
             ? 'border-warn bg-warn-soft'
             : 'border-transparent',
       )}
@@ -81,7 +94,7 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
       <div
         className={cx(
           'group relative flex target-row items-center gap-2 rounded-sm py-1 ps-1.5 pe-1',
-          state !== 'failed' && state !== 'asking' && 'hover:bg-raised',
+          state !== 'failed' && why === undefined && call.status !== 'asking' && 'hover:bg-raised',
         )}
       >
         <span className="shrink-0" aria-hidden="true">
@@ -121,6 +134,7 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
         </span>
         <span className="ms-auto flex shrink-0 items-center gap-1.5 tabular text-muted">
           {undo === true && taskId !== undefined && <UndoDelete taskId={taskId} />}
+          {why !== undefined && <Rerun call={call} />}
           {state === 'running' && call.called_at !== undefined ? (
             <Elapsed since={call.called_at} />
           ) : (
@@ -137,18 +151,9 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
           />
         </span>
       </div>
-      {open && (
-        <div id={details} className="space-y-2 ps-7.5 pe-1 pt-1 pb-2">
-          <Json label={t.tools.arguments} copy={t.tools.copyArguments} value={call.arguments} />
-          {call.result !== undefined && <Json label={t.tools.result} copy={t.tools.copyResult} value={call.result} />}
-          {call.error && <Json label={t.tools.error} copy={t.tools.copyResult} value={call.error} />}
-          {call.truncated === true && <p className="text-muted">{t.tools.truncated}</p>}
-          {call.late === true && <p className="text-muted">{t.tools.late}</p>}
-          <p className="font-mono text-caption text-muted">
-            {call.server === undefined ? call.name : `${call.server} · ${call.name}`} · {call.call_id}
-          </p>
-        </div>
-      )}
+      {/* It stays through a lost connection, and what is typed in it. */}
+      {call.status === 'asking' && <Approval call={call} connected={connected} />}
+      {open && <CallDetails id={details} call={call} />}
     </div>
   );
 });
@@ -158,26 +163,6 @@ function Elapsed({ since }: { since: string }) {
   const ms = now - Date.parse(since);
   // Below half a second a number would only flicker.
   return ms < 500 || Number.isNaN(ms) ? null : <span>{duration(Math.max(1000, ms))}</span>;
-}
-
-function Json({ label, copy, value }: { label: string; copy: string; value: unknown }) {
-  const text = pretty(value);
-  return (
-    <div className="overflow-hidden rounded-sm border border-line bg-bg">
-      <div className="flex items-center justify-between ps-2.5 text-caption text-muted">
-        {label}
-        <CopyButton label={copy} text={() => text} />
-      </div>
-      <pre
-        dir="ltr"
-        tabIndex={0}
-        aria-label={label}
-        className="max-h-80 overflow-auto border-t border-line px-2.5 py-2 text-left font-mono text-caption break-words whitespace-pre-wrap focus-visible:-outline-offset-2"
-      >
-        {text}
-      </pre>
-    </div>
-  );
 }
 
 /** Brings a deleted task back, as long as the page knows that it is still deleted. */
@@ -191,7 +176,7 @@ function UndoDelete({ taskId }: { taskId: number }) {
     setBusy(true);
     const outcome = await actions.callTool('restore_task', { task_id: taskId });
     setBusy(false);
-    if (!outcome.ok) actions.toast('error', outcome.error?.message ?? t.tools.noReason);
+    if (outcome.error) actions.fail(outcome.error);
   }
 
   return (

@@ -10,16 +10,32 @@ import { cardState, ToolCallCard } from './ToolCallCard';
 interface Props {
   calls: readonly Call[];
   connected: boolean;
+  /** Whether more calls may follow: the answer goes on, and these are the last of it. */
+  growing?: boolean;
   onTask?: ((id: number) => void) | undefined;
 }
 
 /** From how many calls in a row on they fold into one line. */
 const many = 3;
 
-/** The calls of one step. Many fold into a line once they are over; those that failed stay in view. */
-export const ToolCalls = memo(function ToolCalls({ calls, connected, onTask }: Props) {
+/** Which groups the reader has opened or closed, by their first call: rows come and go. */
+const choices = new Map<string, boolean>();
+const choicesKept = 200;
+
+function choose(id: string, open: boolean) {
+  choices.delete(id);
+  choices.set(id, open);
+  for (const old of choices.keys()) {
+    if (choices.size <= choicesKept) break;
+    choices.delete(old);
+  }
+}
+
+/** Calls in a row. Many fold into a line once they are over; those that failed or ask stay in view. */
+export const ToolCalls = memo(function ToolCalls({ calls, connected, growing = false, onTask }: Props) {
+  const first = calls[0]?.call_id ?? '';
   // undefined until the reader chooses; then the choice is kept.
-  const [chosen, setChosen] = useState<boolean>();
+  const [chosen, setChosen] = useState(() => choices.get(first));
   const id = useId();
   const cards = (some: readonly Call[]) =>
     some.map((call) => <ToolCallCard key={call.call_id} call={call} connected={connected} onTask={onTask} />);
@@ -28,9 +44,10 @@ export const ToolCalls = memo(function ToolCalls({ calls, connected, onTask }: P
 
   const states = calls.map((call) => cardState(call, connected));
   const failed = calls.filter((_, i) => states[i] === 'failed');
+  const inView = calls.filter((call, i) => states[i] === 'failed' || call.status === 'asking');
   const active = states.filter((s) => s === 'waiting' || s === 'running' || s === 'asking' || s === 'unknown').length;
   const stopped = states.filter((s) => s === 'stopped' || s === 'denied').length;
-  const open = chosen ?? active > 0;
+  const open = chosen ?? (growing || active > 0);
   const total = calls.reduce((sum, call) => sum + (call.duration_ms ?? 0), 0);
   const parts = [
     t.tools.steps(calls.length),
@@ -46,7 +63,10 @@ export const ToolCalls = memo(function ToolCalls({ calls, connected, onTask }: P
         type="button"
         aria-expanded={open}
         aria-controls={id}
-        onClick={() => setChosen(!open)}
+        onClick={() => {
+          setChosen(!open);
+          choose(first, !open);
+        }}
         className="group flex target-row w-full items-center gap-2 rounded-sm py-1 ps-2 pe-1 text-start hover:bg-raised"
       >
         <span className="shrink-0" aria-hidden="true">
@@ -69,7 +89,7 @@ export const ToolCalls = memo(function ToolCalls({ calls, connected, onTask }: P
         />
       </button>
       <div id={id} className={cx('space-y-0.5', open && 'ms-3.5 border-s border-line ps-2')}>
-        {cards(open ? calls : failed)}
+        {cards(open ? calls : inView)}
       </div>
     </div>
   );

@@ -1,18 +1,18 @@
-import { t } from '../i18n/t';
+import { more } from '../i18n/more';
 
 const mac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 const mod = mac ? '⌘' : 'Ctrl';
 
 const rows: readonly (readonly [string, readonly string[]])[] = [
-  [t.keys.send, ['Enter']],
-  [t.keys.newline, ['Shift', 'Enter']],
-  [t.keys.stop, ['Esc']],
-  [t.keys.last, ['↑']],
-  [t.keys.messages, ['Alt', '↑ ↓']],
-  [t.keys.search, [mod, 'K']],
-  [t.keys.newChat, [mod, 'Shift', 'O']],
-  [t.keys.tasks, [mod, '.']],
-  [t.keys.shortcuts, [mod, '/']],
+  [more.keys.send, ['Enter']],
+  [more.keys.newline, ['Shift', 'Enter']],
+  [more.keys.stop, ['Esc']],
+  [more.keys.last, ['↑']],
+  [more.keys.messages, ['Alt', '↑ ↓']],
+  [more.keys.search, [mod, 'K']],
+  [more.keys.newChat, [mod, 'Shift', 'O']],
+  [more.keys.tasks, [mod, '.']],
+  [more.keys.shortcuts, [mod, '/']],
 ];
 
 /** What the keys do. */

@@ -5,11 +5,13 @@ import { t } from '../i18n/t';
 import { useAnnounce } from './announce';
 import { Button, IconButton } from './Button';
 import { cx } from './cx';
+import { ErrorNote, type ShownError } from './ErrorNote';
 
 export interface ToastView {
   id: string;
   kind: 'info' | 'error' | 'undo';
   text: string;
+  error?: ShownError;
   action?: { label: string; run: () => void };
 }
 
@@ -42,7 +44,9 @@ export function Toasts({ toasts, dismiss }: { toasts: readonly ToastView[]; dism
           )}
         >
           {toast.kind === 'error' && <CircleAlert size={16} aria-hidden className="me-1 shrink-0 text-danger" />}
-          <span className="min-w-0 py-1 pe-2">{toast.text}</span>
+          <span className="max-w-[60ch] min-w-0 py-1 pe-2">
+            {toast.error ? <ErrorNote error={toast.error} /> : toast.text}
+          </span>
           {toast.action && (
             <Button
               kind="quiet"

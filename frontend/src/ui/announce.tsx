@@ -13,23 +13,26 @@ export function useAnnounce(): Announce {
 
 const pause = 3000;
 
-/** Holds the one polite status line. It speaks at most once in three seconds and keeps to the newest. */
+/** How much of what came meanwhile is said at once. */
+const atOnce = 3;
+
+/** Holds the one polite status line. It speaks at most once in three seconds, and then says the newest of what came meanwhile. */
 export function Announcer({ children }: { children: ReactNode }) {
   const [text, setText] = useState('');
-  const next = useRef<string>(undefined);
+  const next = useRef<string[]>([]);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
 
   const say = useCallback(function speak(words: string) {
     if (timer.current !== undefined) {
-      next.current = words;
+      next.current = [...next.current, words].slice(-atOnce);
       return;
     }
     setText(words);
     timer.current = setTimeout(() => {
       timer.current = undefined;
       const waiting = next.current;
-      next.current = undefined;
-      if (waiting !== undefined) speak(waiting);
+      next.current = [];
+      if (waiting.length > 0) speak(waiting.join('. '));
     }, pause);
   }, []);
 

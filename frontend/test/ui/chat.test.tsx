@@ -37,7 +37,7 @@ beforeAll(async () => {
 });
 
 describe('a new chat', () => {
-  test('greets, and sends a prompt only when it is pressed', async () => {
+  test('[69] greets, and sends a prompt only when it is pressed', async () => {
     const { store, user } = draw({});
     const prompts = within(screen.getByRole('list', { name: 'Things to try' })).getAllByRole('button');
     expect(prompts.map((b) => b.textContent)).toEqual([
@@ -69,7 +69,7 @@ describe('a new chat', () => {
 });
 
 describe('the transcript', () => {
-  test('is a silent log of articles with headings', () => {
+  test('[58] [59] is a silent log of articles with headings', () => {
     draw(open([run('r1', 'Hello\nthere', 'Good **morning**')]));
     expect(screen.getByRole('log', { name: 'Messages' })).toHaveAttribute('aria-live', 'off');
     const [mine, answer] = screen.getAllByRole('article');
@@ -79,7 +79,7 @@ describe('the transcript', () => {
     expect(within(answer!).getByText('morning').tagName).toBe('STRONG');
   });
 
-  test('one status line says how it goes', async () => {
+  test('[58] [60] one status line says how it goes', async () => {
     jest.useFakeTimers();
     try {
       const { store } = draw(open([run('r1', 'Hi', 'Hello')]));
@@ -154,7 +154,7 @@ describe('the transcript', () => {
     expect(screen.getAllByRole('separator').map((el) => el.textContent)).toEqual(['Yesterday', 'Today']);
   });
 
-  test('a message that cannot be drawn does not take the others with it', async () => {
+  test('[56] a message that cannot be drawn does not take the others with it', async () => {
     const quiet = jest.spyOn(console, 'error').mockImplementation(noop);
     const whole = run('r1', 'Hi', 'Hello');
     const broken = run('r2', 'x', 'y', { parent_id: 'r1' });
@@ -221,7 +221,7 @@ describe('a stopped run', () => {
 });
 
 describe('a failed run', () => {
-  test('says why, what was kept, and can be tried again', async () => {
+  test('[56] says why, what was kept, and can be tried again', async () => {
     const failed = run('r1', 'Hi', '', {
       status: 'failed',
       steps: [],
@@ -229,16 +229,17 @@ describe('a failed run', () => {
       receipt: {},
     });
     const { store, user } = draw(open([failed]));
+    expect(await screen.findByText(/^Your message is saved\. Try again/)).toBeInTheDocument();
     expect(screen.getByText('The model did not answer.')).toBeInTheDocument();
-    expect(screen.getByText('Your message is saved.')).toBeInTheDocument();
     await user.click(screen.getByRole('button', { name: 'Try again' }));
     expect(callsOf(store, 'regenerate')).toEqual([['r1']]);
   });
 });
 
-test('a failure that says itself what is saved says it once', () => {
+test('a failure that says itself what is saved says it once', async () => {
   const error = { code: 'model_busy', message: 'The model had an error. Your message is saved; you can ask again.' };
   draw(open([run('r1', 'Hi', '', { status: 'failed', steps: [], error })]));
+  expect(await screen.findByRole('button', { name: 'Copy the reference' })).toBeInTheDocument();
   expect(screen.getAllByText(/is saved/)).toHaveLength(1);
 });
 
@@ -377,7 +378,8 @@ describe('messages that are not answered yet', () => {
         },
       ],
     });
-    expect(screen.getByRole('alert')).toHaveTextContent('Not sent: Too long.');
+    const alert = screen.getByRole('alert');
+    await waitFor(() => expect(alert).toHaveTextContent(/^Not sent ?Too long\. ?Your message is kept here\./));
     await user.click(screen.getByRole('button', { name: 'Retry' }));
     expect(callsOf(store, 'retry')).toEqual([['m9']]);
     await user.type(composer(), 'kept');

@@ -48,6 +48,7 @@ export function createFakeStore(initial: Partial<AppState> = {}): FakeStore {
     regenerate: () => undefined,
     rate: nothing,
     callTool: () => Promise.resolve({ ok: true }),
+    answer: () => Promise.resolve(true),
     rename: nothing,
     pin: nothing,
     markRead: () => undefined,
@@ -58,6 +59,7 @@ export function createFakeStore(initial: Partial<AppState> = {}): FakeStore {
     refreshTasks: nothing,
     taskHistory: () => Promise.resolve({ data: [], hasMore: false }),
     toast: () => 'toast-1',
+    fail: () => undefined,
     dismissToast: () => undefined,
     reconnectNow: () => undefined,
   };

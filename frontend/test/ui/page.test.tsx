@@ -62,7 +62,7 @@ describe('signing in', () => {
     expect(callsOf(store, 'signInAs')).toEqual([]);
   });
 
-  test('an ended session is renewed over the page; what was typed stays', async () => {
+  test('[54] an ended session is renewed over the page; what was typed stays', async () => {
     const { store, user } = draw();
     await user.type(screen.getByRole('textbox', { name: 'Message Parley' }), 'not lost');
     act(() => store.set({ session: { status: 'expired', userId: 'ana' } }));
@@ -76,7 +76,7 @@ describe('signing in', () => {
 });
 
 describe('the page', () => {
-  test('has landmarks, one h1 and links to skip', () => {
+  test('[57] has landmarks, one h1 and links to skip', () => {
     draw({ conversations: list() });
     expect(screen.getByRole('navigation', { name: 'Conversations' })).toBeInTheDocument();
     expect(screen.getByRole('main')).toBeInTheDocument();
@@ -120,7 +120,7 @@ describe('the page', () => {
     expect(screen.queryByText('Invoices')).toBeNull();
   });
 
-  test('shortcuts: new chat, search, tasks, list', async () => {
+  test('[62] shortcuts: new chat, search, tasks, list', async () => {
     history.replaceState(null, '', '/c/c1');
     const { user } = draw({ conversations: list() });
     await user.keyboard('{Control>}{Shift>}o{/Shift}{/Control}');
@@ -133,7 +133,7 @@ describe('the page', () => {
     expect(screen.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeInTheDocument();
   });
 
-  test('the theme goes into a cookie and onto the page', async () => {
+  test('[63] the theme goes into a cookie and onto the page', async () => {
     const { user } = draw();
     await user.click(screen.getByRole('button', { name: 'Account and settings' }));
     await user.click(screen.getByRole('menuitemradio', { name: 'Dark' }));
@@ -211,7 +211,7 @@ describe('conversations', () => {
 });
 
 describe('a lost connection', () => {
-  test('is told after two seconds, with a way to try at once', () => {
+  test('[51] is told after two seconds, with a way to try at once', () => {
     jest.useFakeTimers();
     try {
       const { store } = draw();
@@ -229,7 +229,7 @@ describe('a lost connection', () => {
     }
   });
 
-  test('a short one is told to nobody, though tries come and go', () => {
+  test('[51] a short one is told to nobody, though tries come and go', () => {
     jest.useFakeTimers();
     try {
       const { store } = draw();
@@ -246,7 +246,7 @@ describe('a lost connection', () => {
   });
 });
 
-test('a new version is offered between answers, never during one', () => {
+test('[55] a new version is offered between answers, never during one', () => {
   const busy = conversation('c1', 'x', [run('r1', 'Hi', '', { status: 'in_progress', steps: [] })]);
   const { store } = draw({ newVersion: '2', open: { id: 'c1', status: 'live', state: busy } });
   expect(screen.queryByRole('button', { name: 'Reload' })).toBeNull();

@@ -2,7 +2,7 @@ import { act, screen, waitFor, within } from '@testing-library/react';
 import userEvent from '@testing-library/user-event';
 
 import type { AppState } from '../../src/core/state';
-import type { Task } from '../../src/protocol/types';
+import type { Task, TaskChange } from '../../src/protocol/types';
 import { arrange } from '../../src/tasks/due';
 import { TaskPanel } from '../../src/tasks/TaskPanel';
 import { task } from './fakeStore';
@@ -22,13 +22,13 @@ const list = [
 ];
 
 function draw(tasks = list) {
-  const result = show(<TaskPanel onClose={noop} onOpenConversation={noop} />, state(tasks));
+  const result = show(<TaskPanel onClose={noop} onMessage={noop} />, state(tasks));
   return { ...result, user: userEvent.setup() };
 }
 
 const titles = () => screen.getAllByRole('listitem').map((li) => li.textContent);
 
-test('lists what is there, open before done, what is due first, with counts', () => {
+test('[39] lists what is there, open before done, what is due first, with counts', () => {
   draw();
   expect(screen.getByRole('region', { name: 'Tasks' })).toBeInTheDocument();
   expect(titles().map((s) => /#\d+/.exec(s)?.[0])).toEqual(['#7', '#5', '#3']);
@@ -38,7 +38,7 @@ test('lists what is there, open before done, what is due first, with counts', ()
   expect(screen.getByText(/overdue/)).toBeInTheDocument();
 });
 
-test('filters', async () => {
+test('[39] filters', async () => {
   const { user } = draw();
   await user.click(screen.getByRole('button', { name: 'Done 1' }));
   expect(titles()).toHaveLength(1);
@@ -46,7 +46,7 @@ test('filters', async () => {
   expect(titles()).toHaveLength(2);
 });
 
-test('sorts by each key', () => {
+test('[39] sorts by each key', () => {
   const some = [
     task(1, 'a', { task_rev: 9, due_on: '2026-12-02' }),
     task(2, 'b', { task_rev: 4, due_on: '2026-12-01' }),
@@ -58,7 +58,7 @@ test('sorts by each key', () => {
   expect(ids('changed')).toEqual([1, 3, 2]);
 });
 
-test('ticking goes through the tool and holds still until its answer', async () => {
+test('[39] ticking goes through the tool and holds still until its answer', async () => {
   const { store, user } = draw();
   let answer: (o: { ok: boolean }) => void = noop;
   store.on('callTool', () => new Promise((resolve) => (answer = resolve)));
@@ -79,11 +79,11 @@ test('a refused tick goes back and says why', async () => {
   const { store, user } = draw();
   store.on('callTool', () => Promise.resolve({ ok: false, error: { code: 'x', message: 'There is no task #7.' } }));
   await user.click(screen.getByRole('checkbox', { name: 'Complete “Boiler”' }));
-  await waitFor(() => expect(callsOf(store, 'toast')).toEqual([['error', 'There is no task #7.']]));
+  await waitFor(() => expect(callsOf(store, 'fail')).toEqual([[{ code: 'x', message: 'There is no task #7.' }]]));
   expect(screen.getByRole('checkbox', { name: 'Complete “Boiler”' })).not.toBeChecked();
 });
 
-test('adds by hand, and keeps the words when it fails', async () => {
+test('[39] [56] adds by hand, and keeps the words when it fails', async () => {
   const { store, user } = draw();
   const field = screen.getByRole('textbox', { name: 'Add a task' });
   await user.type(field, 'Milk{Enter}');
@@ -97,15 +97,15 @@ test('adds by hand, and keeps the words when it fails', async () => {
   expect(field).toHaveValue('Bread');
 });
 
-test('edits in place: Enter saves only what has changed, Escape gives up', async () => {
+test('[39] edits in place: Enter saves only what has changed, Escape gives up', async () => {
   const { store, user } = draw();
   await user.click(screen.getByTitle('Edit “Boiler”'));
-  const title = screen.getByRole('textbox', { name: 'Title' });
+  const title = await screen.findByRole('textbox', { name: 'Title' });
   await user.clear(title);
   await user.type(title, 'Boiler and pipes{Enter}');
   expect(callsOf(store, 'callTool')).toEqual([['update_task', { task_id: 7, title: 'Boiler and pipes' }]]);
   await user.click(screen.getByTitle('Edit “Boiler”'));
-  await user.type(screen.getByRole('textbox', { name: 'Title' }), 'x{Escape}');
+  await user.type(await screen.findByRole('textbox', { name: 'Title' }), 'x{Escape}');
   expect(screen.queryByRole('textbox', { name: 'Title' })).toBeNull();
   expect(callsOf(store, 'callTool')).toHaveLength(1);
 });
@@ -113,36 +113,42 @@ test('edits in place: Enter saves only what has changed, Escape gives up', async
 test('a due date can be taken away', async () => {
   const { store, user } = draw();
   await user.click(screen.getByTitle('Edit “Boiler”'));
-  await user.clear(screen.getByLabelText('Due date'));
+  await user.clear(await screen.findByLabelText('Due date'));
   await user.click(screen.getByRole('button', { name: 'Save' }));
   expect(callsOf(store, 'callTool')).toEqual([['update_task', { task_id: 7, due_on: null }]]);
 });
 
-test('what others change meanwhile is said and does not overwrite what is typed', async () => {
+test('[41] what others change meanwhile is said and does not overwrite what is typed', async () => {
   const { store, user } = draw();
   await user.click(screen.getByTitle('Edit “Boiler”'));
-  const title = screen.getByRole('textbox', { name: 'Title' });
+  const title = await screen.findByRole('textbox', { name: 'Title' });
   await user.type(title, '!');
   act(() => store.set(state([task(7, 'Heating', { task_rev: 30 })], { 7: Date.now() })));
   expect(title).toHaveValue('Boiler!');
   expect(screen.getByText(/Changed meanwhile to “Heating”/)).toBeInTheDocument();
 });
 
-test('deleting offers to undo by restore_task', async () => {
-  const { store, user } = draw();
-  await user.click(screen.getByRole('button', { name: 'More about task #7 “Boiler”' }));
-  await user.click(within(screen.getByRole('menu')).getByRole('menuitem', { name: 'Delete' }));
-  await waitFor(() => expect(callsOf(store, 'toast')).toHaveLength(1));
-  const [kind, text, action] = callsOf(store, 'toast')[0] as [string, string, { label: string; run: () => void }];
-  expect([kind, text, action.label]).toEqual(['undo', 'Deleted “Boiler”', 'Undo']);
-  action.run();
-  expect(callsOf(store, 'callTool')).toEqual([
-    ['delete_task', { task_id: 7 }],
-    ['restore_task', { task_id: 7 }],
-  ]);
+test('[36] a deletion, whoever made it, can be undone in its place for 10 s', async () => {
+  jest.useFakeTimers();
+  try {
+    const { store } = draw();
+    const user = userEvent.setup({ advanceTimers: jest.advanceTimersByTime });
+    await user.click(screen.getByRole('button', { name: 'More about task #7 “Boiler”' }));
+    await user.click(within(screen.getByRole('menu')).getByRole('menuitem', { name: 'Delete' }));
+    expect(callsOf(store, 'callTool')).toEqual([['delete_task', { task_id: 7 }]]);
+    act(() => store.set(state([list[0]!, task(7, 'Boiler', { deleted: true, task_rev: 30 })], { 7: Date.now() })));
+    expect(within(screen.getByRole('list')).getByText('Deleted “Boiler”')).toBeInTheDocument();
+    await user.click(screen.getByRole('button', { name: 'Undo' }));
+    expect(callsOf(store, 'callTool')).toContainEqual(['restore_task', { task_id: 7 }]);
+    await act(() => jest.advanceTimersByTimeAsync(12_000));
+    expect(screen.queryByRole('button', { name: 'Undo' })).toBeNull();
+    expect(screen.queryByText('Gone')).toBeNull();
+  } finally {
+    jest.useRealTimers();
+  }
 });
 
-test('a row that changes while one watches flashes once, others do not', () => {
+test('[38] a row that changes while one watches flashes once, others do not', () => {
   const { store } = draw();
   const row = (id: number) => document.getElementById(`task-${id}`);
   expect(row(7)).not.toHaveClass('flash');
@@ -168,36 +174,77 @@ test('says that there is nothing', () => {
   expect(screen.getByText('No tasks yet.')).toBeInTheDocument();
 });
 
-test('shows the history of a task', async () => {
-  const { store, user } = draw();
-  store.on('taskHistory', () =>
-    Promise.resolve({
-      data: [
-        {
-          task_rev: 2,
-          tool: 'update_task',
-          by: 'user',
-          call_id: 'c',
-          conversation_id: 'home',
-          at: '2026-11-23T10:00:00Z',
-          task: task(7, 'Boiler'),
-        },
-        {
-          task_rev: 1,
-          tool: 'add_task',
-          by: 'model',
-          call_id: 'c',
-          conversation_id: 'c1',
-          at: '2026-11-22T10:00:00Z',
-          task: task(7, 'Heating'),
-        },
-      ],
-      hasMore: false,
-    }),
+const changes = (deleted = false): TaskChange[] => [
+  {
+    task_rev: 2,
+    tool: deleted ? 'delete_task' : 'update_task',
+    by: deleted ? 'model' : 'user',
+    call_id: 'k2',
+    conversation_id: deleted ? 'c2' : 'home',
+    ...(deleted && { run_id: 'r2' }),
+    at: '2026-11-23T10:00:00Z',
+    task: task(7, 'Boiler', { deleted }),
+  },
+  {
+    task_rev: 1,
+    tool: 'add_task',
+    by: 'model',
+    call_id: 'k1',
+    conversation_id: 'c1',
+    run_id: 'r1',
+    at: '2026-11-22T10:00:00Z',
+    task: task(7, 'Heating'),
+  },
+];
+
+test('[42] shows the whole history of a task, page by page, and leads to the messages', async () => {
+  const onMessage = jest.fn();
+  const { store } = show(<TaskPanel onClose={noop} onMessage={onMessage} />, state(list));
+  const user = userEvent.setup();
+  const [newest, oldest] = changes();
+  store.on('taskHistory', (_, after) =>
+    Promise.resolve(
+      after === undefined ? { data: [newest!], hasMore: true, after: 'p2' } : { data: [oldest!], hasMore: false },
+    ),
   );
   await user.click(screen.getByRole('button', { name: 'More about task #7 “Boiler”' }));
   await user.click(screen.getByRole('menuitem', { name: 'History' }));
+  expect(await screen.findByText('you')).toBeInTheDocument();
+  await user.click(screen.getByRole('button', { name: 'Show older changes' }));
   expect(await screen.findByText(/“Heating”/)).toBeInTheDocument();
-  expect(screen.getByText('you')).toBeInTheDocument();
-  expect(screen.getByRole('button', { name: 'Open the conversation' })).toBeInTheDocument();
+  expect(screen.queryByRole('button', { name: 'Show older changes' })).toBeNull();
+  await user.click(screen.getByRole('button', { name: 'Open the conversation' }));
+  expect(onMessage).toHaveBeenCalledWith('c1', 'r1');
+});
+
+test('[36] a deleted task is brought back from its history', async () => {
+  const { store, rerender, user } = draw([task(7, 'Boiler', { deleted: true })]);
+  store.on('taskHistory', () => Promise.resolve({ data: changes(true), hasMore: false }));
+  // The page is asked for a task that is not in the list, as from its card.
+  rerender(<TaskPanel onClose={noop} onMessage={noop} show={{ id: 7, at: Date.now() }} />);
+  await user.click(await screen.findByRole('button', { name: 'Bring it back' }));
+  expect(callsOf(store, 'callTool')).toEqual([['restore_task', { task_id: 7 }]]);
+});
+
+test('[40] a click on a task says who changed it last, and leads to the message', async () => {
+  const onMessage = jest.fn();
+  const { store } = show(<TaskPanel onClose={noop} onMessage={onMessage} />, state(list));
+  const user = userEvent.setup();
+  store.on('taskHistory', () => Promise.resolve({ data: changes().slice(1), hasMore: false }));
+  await user.click(screen.getByTitle('Edit “Boiler”'));
+  expect(await screen.findByText(/^Added by Parley, /)).toBeInTheDocument();
+  await user.click(screen.getByRole('button', { name: 'Show the message' }));
+  expect(onMessage).toHaveBeenCalledWith('c1', 'r1');
+});
+
+test('[40] a task that is asked for comes into view, whatever the filter', async () => {
+  const seen = jest.fn();
+  Element.prototype.scrollIntoView = seen;
+  const { rerender, user } = draw();
+  await user.click(screen.getByRole('button', { name: 'Done 1' }));
+  rerender(<TaskPanel onClose={noop} onMessage={noop} show={{ id: 7, at: Date.now() }} />);
+  expect(screen.getByRole('button', { name: 'All 3' })).toHaveAttribute('aria-pressed', 'true');
+  expect(document.getElementById('task-7')).toHaveFocus();
+  expect(document.getElementById('task-7')).toHaveClass('flash');
+  expect(seen).toHaveBeenCalled();
 });

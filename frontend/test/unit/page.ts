@@ -21,7 +21,7 @@ export interface Page {
   server: Server;
   store: Store;
   storage: Memory;
-  session: { user: string | undefined; refuse?: Error; invalidated: number };
+  session: { user: string | undefined; refuse?: Error; invalidated: number; end: () => void };
   look: { hidden: boolean };
 }
 
@@ -30,7 +30,7 @@ let ids = 0;
 /** A store on a server in memory. Fake timers must be on. */
 export function page(server = new Server(), more: { storage?: Memory; remembered?: string } = {}): Page {
   const storage = more.storage ?? new Memory();
-  const session: Page['session'] = { user: more.remembered, invalidated: 0 };
+  const session: Page['session'] = { user: more.remembered, invalidated: 0, end: () => undefined };
   const who: Session = {
     remembered: () => session.user,
     signIn: async (user) => {
@@ -43,6 +43,10 @@ export function page(server = new Server(), more: { storage?: Memory; remembered
     },
     invalidate: () => {
       session.invalidated++;
+    },
+    onEnded: (listener) => {
+      session.end = listener;
+      return () => undefined;
     },
   };
   const look = { hidden: false };

@@ -235,6 +235,9 @@ export class Server {
     for (const c of this.connections) c.events.malformed();
   }
 
+  /** What is sent instead of a frame that the page cannot read: nothing but the news of it. */
+  unreadable: ((f: ServerFrame) => boolean) | undefined;
+
   sent<T extends ClientFrame['type']>(type: T): Extract<ClientFrame, { type: T }>[] {
     return this.received.filter((f): f is Extract<ClientFrame, { type: T }> => f.type === type);
   }
@@ -297,7 +300,9 @@ export class Server {
   }
 
   private send(c: Connection, f: ServerFrame): void {
-    if (c.up) c.events.frame(f);
+    if (!c.up) return;
+    if (this.unreadable?.(f)) c.events.malformed();
+    else c.events.frame(f);
   }
 
   private sendCommit(c: Connection, commit: Commit): void {
