@@ -24,6 +24,7 @@ const (
 	idleTimeout   = 2 * time.Minute
 	maxHeader     = 32 << 10
 	maxBody       = 256 << 10
+	maxReadOut    = 4 * maxBody // of a body that nobody needs, see readOut
 )
 
 // An Edge answers people. Make one with New and run it once.

@@ -118,7 +118,20 @@ func (e *Edge) wrap(next *chi.Mux) http.Handler {
 		if e.admit(rec, r, next) {
 			next.ServeHTTP(rec, r)
 		}
+		readOut(rec, r)
 	})
+}
+
+// readOut reads what an answered request has left of its body, where net/http
+// closes the connection without doing so: a client, or a proxy that speaks
+// HTTP/1.0, which is still sending then would be reset and never see the answer.
+func readOut(w http.ResponseWriter, r *http.Request) {
+	if !r.Close || r.ContentLength == 0 {
+		return
+	}
+	// The client decides how much of this matters; the read timeout goes on.
+	_ = http.NewResponseController(w).Flush()
+	_, _ = io.CopyN(io.Discard, r.Body, maxReadOut)
 }
 
 func (e *Edge) commonHeaders(h http.Header, r *http.Request, id string) {
