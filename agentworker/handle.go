@@ -28,9 +28,10 @@ type handler struct {
 	slotted bool
 	slot    func()
 
+	fresh    bool           // the fold has been brought up to date for the next decision
 	unlisten func()         // ends the subscriptions of a lease holder; nil before
 	recheck  sync.Mutex     // one look at the log at a time
-	checks   sync.WaitGroup // the looks that signals asked for
+	tasks    sync.WaitGroup // the looks that signals asked for, and model calls
 
 	mu        sync.Mutex
 	stream    *stream // the open model call, nil before and after
@@ -45,7 +46,8 @@ type plan struct {
 	due     Due
 	claim   Claim
 	request openai.Request
-	done    bool // the first run of the conversation has been completed
+	call    *call // the model call if it has begun already
+	done    bool  // the first run of the conversation has been completed
 }
 
 // handle is the eventlog.Handler of all four consumers. Slotted says that d was
@@ -187,21 +189,55 @@ func (h *handler) inTurn(ctx context.Context) error {
 }
 
 // mine reports whether nothing that must come before this message waits, or the
-// log has this one already; whole, whether INBOX still showed this message.
+// log has this one already; whole, whether INBOX still showed this message. The
+// fold, which the decision needs next, is brought up to date meanwhile.
 func (h *handler) mine(ctx context.Context) (mine, whole bool, err error) {
+	var beside sync.WaitGroup
+	beside.Go(func() { h.fresh = h.prepare(ctx) == nil })
 	earlier, whole, err := h.w.log.Earlier(ctx, h.entry.ref, h.in.Lease.Sequence)
+	beside.Wait()
 	if err != nil || len(earlier) == 0 {
 		return err == nil, whole, err
 	}
-	if err := h.entry.lock(ctx); err != nil {
-		return false, whole, err
+	err = h.look(ctx, func(s *events.Conversation) {
+		mine = s.HasCause(h.in.ID) || !slices.ContainsFunc(earlier, func(id string) bool { return !s.HasCause(id) })
+	})
+	return mine, whole, err
+}
+
+// look calls f with the fold of the whole log, under its lock.
+func (h *handler) look(ctx context.Context, f func(*events.Conversation)) error {
+	e := h.entry
+	if err := e.lock(ctx); err != nil {
+		return err
 	}
-	defer h.entry.unlock()
-	if err := h.w.cache.refresh(ctx, h.entry); err != nil {
-		return false, whole, err
+	defer e.unlock()
+	if err := h.w.cache.refresh(ctx, e); err != nil {
+		return err
 	}
-	s := h.entry.state
-	return s.HasCause(h.in.ID) || !slices.ContainsFunc(earlier, func(id string) bool { return !s.HasCause(id) }), whole, nil
+	f(e.state)
+	return nil
+}
+
+// prepare is look for nobody, left out where the fold can be trusted.
+func (h *handler) prepare(ctx context.Context) error {
+	e := h.entry
+	if err := e.lock(ctx); err != nil {
+		return err
+	}
+	defer e.unlock()
+	if h.trusts() {
+		return nil
+	}
+	return h.w.cache.refresh(ctx, e)
+}
+
+// trusts reports whether the fold is likely to be the log's end: its newest commit
+// is from here. If it is not, the log refuses what is decided on it. A message that
+// was delivered before is looked up: what it asks for may be done. The caller
+// holds the entry.
+func (h *handler) trusts() bool {
+	return h.in.Lease.Delivery == 1 && h.entry.state != nil && h.entry.own
 }
 
 // partialLooks is how often a message is looked for where it should be. One that
@@ -235,15 +271,23 @@ func (h *handler) commit(ctx context.Context, step func(*events.Conversation, In
 	if fault.Planted(fault.RebaseOnConflict) {
 		step = onlyOnce(step)
 	}
+	trust := h.fresh || h.trusts()
+	h.fresh = false
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
-		p, err := h.try(ctx, step)
+		p, err := h.try(ctx, step, trust)
 		if err == nil {
 			return p, nil
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		if !errors.Is(err, eventlog.ErrConflict) {
+		trusted := trust
+		trust = false
+		if errors.Is(err, eventlog.ErrConflict) {
+			if trusted {
+				continue // it was not the log's end after all
+			}
+		} else {
 			if permanent(err) {
 				return nil, err
 			}
@@ -275,15 +319,24 @@ func permanent(err error) bool {
 		errors.Is(err, events.ErrTooLarge)
 }
 
-// try makes one attempt. The caller holds the entry's lock.
-func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input) Decision) (*plan, error) {
+// try makes one attempt, with trust on the fold as it is: the log refuses a commit
+// that does not follow its newest one. What asks for no commit is decided on what
+// the log has now. The caller holds the entry.
+func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input) Decision, trust bool) (*plan, error) {
 	w, e := h.w, h.entry
-	if err := w.cache.refresh(ctx, e); err != nil {
-		return nil, err
-	}
 	in := h.in
 	in.Now = w.opts.Now().UTC().Truncate(time.Millisecond)
-	d := step(e.state, in)
+	var d Decision
+	if trust {
+		d = step(e.state, in)
+		trust = len(d.Events) > 0 && !d.Certain && d.DeadLetter == ""
+	}
+	if !trust {
+		if err := w.cache.refresh(ctx, e); err != nil {
+			return nil, err
+		}
+		d = step(e.state, in)
+	}
 	if d.Then == CallModel && h.unlisten == nil {
 		// Before step.started is stored: a stop that follows it must find a listener.
 		if err := h.listen(); err != nil { //nolint:contextcheck // signals outlive this call; each look has its stream's context
@@ -305,13 +358,15 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 			return nil, err
 		}
 	}
+	var begun *call
 	if len(d.Events) > 0 {
 		c, err := h.build(in, d)
 		if err != nil {
 			return nil, err
 		}
 		fault.At(fault.CommitBefore)
-		seq, err := w.log.Append(ctx, c, e.seq)
+		var seq uint64
+		seq, begun, err = h.append(ctx, c, d)
 		var conflict *eventlog.ConflictError
 		switch {
 		case err == nil:
@@ -322,8 +377,10 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 			}
 			if err != nil {
 				e.state = nil // never: it was encoded before, and n was this state's next
+				begun.drop()
 				return nil, err
 			}
+			e.own = true
 			w.cache.settle(e)
 		case errors.As(err, &conflict) && conflict.Stored:
 			// Stored after all, perhaps with more behind it: go on only if the
@@ -338,7 +395,44 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 			return nil, err
 		}
 	}
-	return h.plan(d)
+	return h.plan(d, begun)
+}
+
+// append stores c. Where d calls the model for the first time, the call begins
+// meanwhile; it is given up if c is not stored.
+func (h *handler) append(ctx context.Context, c *events.Commit, d Decision) (seq uint64, begun *call, err error) {
+	if d.Then != CallModel || !h.slotted || h.in.Lease.Delivery != 1 {
+		seq, err = h.w.log.Append(ctx, c, h.entry.seq)
+		return seq, nil, err
+	}
+	var store sync.WaitGroup
+	store.Go(func() { seq, err = h.w.log.Append(ctx, c, h.entry.seq) })
+	begun = h.foresee(ctx, c)
+	store.Wait()
+	if err != nil {
+		begun.drop()
+		begun = nil
+	}
+	return seq, begun, err
+}
+
+// foresee begins the model call that c leads to. It returns nil where c also ends
+// a run: what that one adds to the history is not in the fold yet.
+func (h *handler) foresee(ctx context.Context, c *events.Commit) *call {
+	s := h.entry.state
+	next := s.Unfinished()
+	if next.Apply(c) != nil {
+		return nil
+	}
+	run := next.Active()
+	if run == nil || s.Active() != nil && s.Active().RunID != run.RunID {
+		return nil
+	}
+	request, err := h.w.opts.Prompt.request(s, run, h.w.rules.Tools)
+	if err != nil {
+		return nil
+	}
+	return h.begin(ctx, claimOf(run), request)
 }
 
 // started reports whether d is the decision that began run's open step.
@@ -365,9 +459,9 @@ func (h *handler) build(in Input, d Decision) (*events.Commit, error) {
 }
 
 // plan takes from the state, under its lock, all that is needed once the lock is gone.
-func (h *handler) plan(d Decision) (*plan, error) {
+func (h *handler) plan(d Decision, begun *call) (*plan, error) {
 	s := h.entry.state
-	p := &plan{Decision: d}
+	p := &plan{Decision: d, call: begun}
 	if d.Then == Drop {
 		return p, nil
 	}
@@ -388,6 +482,9 @@ func (h *handler) plan(d Decision) (*plan, error) {
 			return nil, fmt.Errorf("decided to call the model without a run: %w", events.ErrMalformed)
 		}
 		p.claim = claimOf(run)
+		if begun != nil {
+			return p, nil
+		}
 		var err error
 		if p.request, err = h.w.opts.Prompt.request(s, run, h.w.rules.Tools); err != nil {
 			return nil, err

@@ -30,6 +30,7 @@ type conversation struct {
 
 	state *events.Conversation
 	seq   uint64 // of the newest commit in state
+	own   bool   // this process stored that commit
 	bytes int
 
 	emitted emissions
@@ -187,6 +188,7 @@ func (e *conversation) applyAll(list []eventlog.Stored) error {
 		if err := e.apply(s.Commit, s.Seq, len(s.Raw)); err != nil {
 			return err
 		}
+		e.own = false
 	}
 	return nil
 }

@@ -37,6 +37,7 @@ type stream struct {
 	cut     context.CancelCauseFunc
 
 	mu    sync.Mutex
+	held  bool // until the commit is stored that allows the call, nobody sees its text
 	text  []byte
 	sent  int       // bytes of text that are out as deltas
 	due   time.Time // of the next delta, were there no bursts
@@ -77,7 +78,7 @@ func clean(s string) string {
 
 // flush sends what is not sent. The caller holds the lock.
 func (s *stream) flush() {
-	if s.over || s.sent == len(s.text) {
+	if s.held || s.over || s.sent == len(s.text) {
 		return
 	}
 	if s.sent == 0 {
@@ -103,6 +104,14 @@ func (s *stream) flush() {
 	s.due = s.due.Add(flushEvery)
 }
 
+// release lets the text go out.
+func (s *stream) release() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.held = false
+	s.flush()
+}
+
 // end sends the rest and stops the timer.
 func (s *stream) end() {
 	s.mu.Lock()
@@ -125,37 +134,69 @@ func (s *stream) snapshot() []byte {
 	return f.Append(nil)
 }
 
-// callModel makes the model call of p and streams it. It is cut when the run is
-// asked to stop, when the lease is lost, and when ctx ends.
-func (h *handler) callModel(ctx context.Context, p *plan) Outcome {
+// A call is a model call that has begun, perhaps ahead of the commit that allows
+// it: the store's time and the provider's then pass together.
+type call struct {
+	stream     *stream
+	begun      time.Time
+	done       chan struct{} // closed when the two below are set
+	completion openai.Completion
+	err        error
+}
+
+// begin makes a model call whose text is held.
+func (h *handler) begin(ctx context.Context, claim Claim, request openai.Request) *call {
 	mctx, cut := context.WithCancelCause(ctx)
-	defer cut(nil)
-	s := &stream{claim: p.claim, ref: h.entry.ref, publish: h.w.opts.Deltas.Publish, ctx: mctx, cut: cut}
-	h.open(s) //nolint:contextcheck // it looks after s, whose context is ours
-	begun := time.Now()
-	var completion openai.Completion
-	err := h.takeSlot(mctx)
-	if err == nil {
-		fault.At(fault.ModelBefore)
-		completion, err = h.w.opts.Model.Stream(mctx, p.request, s.write)
-		fault.At(fault.ModelAfter)
+	c := &call{
+		stream: &stream{claim: claim, ref: h.entry.ref, publish: h.w.opts.Deltas.Publish, ctx: mctx, cut: cut, held: true},
+		begun:  time.Now(), done: make(chan struct{}),
 	}
+	h.tasks.Go(func() {
+		defer close(c.done)
+		if c.err = h.takeSlot(mctx); c.err == nil {
+			fault.At(fault.ModelBefore)
+			c.completion, c.err = h.w.opts.Model.Stream(mctx, request, c.stream.write)
+			fault.At(fault.ModelAfter)
+		}
+	})
+	return c
+}
+
+// drop gives up a call that may not be made. The handler waits for its end in close.
+func (c *call) drop() {
+	if c != nil {
+		c.stream.cut(errUnstored)
+	}
+}
+
+// callModel makes the model call of p, if it has not begun, and streams it. It is
+// cut when the run is asked to stop, when the lease is lost, and when ctx ends.
+func (h *handler) callModel(ctx context.Context, p *plan) Outcome {
+	c := p.call
+	if c == nil {
+		c = h.begin(ctx, p.claim, p.request)
+	}
+	s := c.stream
+	defer s.cut(nil)
+	h.open(s) //nolint:contextcheck // it looks after s, whose context is ours
+	s.release()
+	<-c.done
 	s.end()
 	h.open(nil) //nolint:contextcheck // likewise
 	s.mu.Lock()
-	completion.Text = string(s.text)
+	c.completion.Text = string(s.text)
 	s.mu.Unlock()
-	out := Outcome{Completion: completion}
-	if err != nil && !errors.As(err, &out.Err) {
-		out.Err = &openai.Error{Code: events.FailModel, Message: "The model did not answer. Your message is saved; you can ask again.", Err: err}
+	out := Outcome{Completion: c.completion}
+	if c.err != nil && !errors.As(c.err, &out.Err) {
+		out.Err = &openai.Error{Code: events.FailModel, Message: "The model did not answer. Your message is saved; you can ask again.", Err: c.err}
 	}
-	if err != nil && mctx.Err() == nil {
+	if c.err != nil && s.ctx.Err() == nil {
 		// Without the sentence for the person: it may quote the provider, and that the prompt.
 		h.w.logger.Warn("model call failed", "run_id", p.claim.RunID, "step", p.claim.Step, "attempt", p.claim.Attempt,
 			"code", out.Err.Code, "err", out.Err.Err)
 	}
 	h.w.logger.Debug("model call ended", "run_id", p.claim.RunID, "step", p.claim.Step, "attempt", p.claim.Attempt,
-		"duration_ms", time.Since(begun).Milliseconds(), "output_tokens", completion.OutputTokens)
+		"duration_ms", time.Since(c.begun).Milliseconds(), "output_tokens", c.completion.OutputTokens)
 	return out
 }
 
@@ -187,7 +228,7 @@ func (h *handler) open(s *stream) {
 	h.stream = s
 	if s != nil && h.signalled {
 		// It came between the commit of step.started and now.
-		h.checks.Go(func() { h.check() })
+		h.tasks.Go(func() { h.check() })
 	}
 }
 
@@ -200,7 +241,7 @@ func (h *handler) signal() {
 	}
 	h.signalled = true
 	if h.stream != nil {
-		h.checks.Go(func() { h.check() })
+		h.tasks.Go(func() { h.check() })
 	}
 }
 
@@ -243,7 +284,7 @@ func (h *handler) close() {
 	h.mu.Lock()
 	h.closed = true
 	h.mu.Unlock()
-	h.checks.Wait()
+	h.tasks.Wait()
 	if h.slot != nil {
 		h.slot()
 	}
@@ -274,7 +315,13 @@ func (h *handler) check() (mine bool) {
 	}
 	ctx, cancel := context.WithTimeout(s.ctx, h.every)
 	defer cancel()
-	run, err := h.look(ctx, s.claim)
+	var run *events.Run // as the log has it now, if the claim still holds it
+	err := h.look(ctx, func(state *events.Conversation) {
+		if r := s.claim.holds(state); r != nil {
+			now := *r
+			run = &now
+		}
+	})
 	switch {
 	case s.ctx.Err() != nil:
 		return true // the call has ended meanwhile; its handler looks for itself
@@ -290,22 +337,4 @@ func (h *handler) check() (mine bool) {
 		s.cut(errStopped)
 	}
 	return true
-}
-
-// look returns a copy of the run as the log has it now if c holds its model call, else nil.
-func (h *handler) look(ctx context.Context, c Claim) (*events.Run, error) {
-	e := h.entry
-	if err := e.lock(ctx); err != nil {
-		return nil, err
-	}
-	defer e.unlock()
-	if err := h.w.cache.refresh(ctx, e); err != nil {
-		return nil, err
-	}
-	run := c.holds(e.state)
-	if run == nil {
-		return nil, nil
-	}
-	now := *run
-	return &now, nil
 }

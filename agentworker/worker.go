@@ -52,6 +52,7 @@ var (
 	errShutdown = errors.New("worker is stopping")
 	errStopped  = errors.New("run was asked to stop")
 	errLost     = errors.New("lease was lost")
+	errUnstored = errors.New("commit was not stored")
 )
 
 // A Worker handles inbox messages. Any number may run, in one process or many.

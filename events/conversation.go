@@ -437,6 +437,21 @@ func (c *Conversation) shallow() *Conversation {
 	return &k
 }
 
+// Unfinished returns a copy that has only the runs that are not over, and knows
+// no causes: applied to it, a commit shows what it makes of them, at the cost of
+// those runs and not of the conversation.
+func (c *Conversation) Unfinished() *Conversation {
+	k := c.shallow()
+	k.Runs = nil
+	for _, r := range c.Runs {
+		if !r.Status.Over() {
+			k.Runs = append(k.Runs, r.clone())
+		}
+	}
+	k.index()
+	return k
+}
+
 // Base returns a copy with the last limit runs of the current branch and every
 // run that is not over. HasMore says that older runs of the branch were left out.
 func (c *Conversation) Base(limit int) *Conversation {

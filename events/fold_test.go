@@ -104,6 +104,29 @@ func TestAnySplitFoldsAlike(t *testing.T) {
 	}
 }
 
+// What a commit makes of the runs that are not over can be told from them alone.
+func TestUnfinishedRunsGoOnAlike(t *testing.T) {
+	t.Parallel()
+	for name, s := range histories(t) {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := events.NewConversation(s.ref)
+			for n, k := range s.commits {
+				before := string(encode(t, c))
+				part := c.Unfinished()
+				apply(t, part, k)
+				if got := string(encode(t, c)); got != before {
+					t.Fatalf("commit %d changed the original:\n%s", n+1, cmp.Diff(before, got))
+				}
+				apply(t, c, k)
+				if diff := cmp.Diff(c.Active(), part.Active()); diff != "" {
+					t.Fatalf("the active run after commit %d (-whole +unfinished):\n%s", n+1, diff)
+				}
+			}
+		})
+	}
+}
+
 func TestCloneKnowsWhatDecidersAsk(t *testing.T) {
 	t.Parallel()
 	for name, s := range histories(t) {
