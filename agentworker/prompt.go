@@ -3,6 +3,7 @@ package agentworker
 import (
 	_ "embed" // the default prompts
 	"fmt"
+	"math/bits"
 	"slices"
 	"strings"
 	"text/template"
@@ -69,26 +70,12 @@ func (p *Prompt) request(s *events.Conversation, run *events.Run, tools []events
 	if err != nil {
 		return openai.Request{}, err
 	}
-	// The newest first, then turned around: one list, however long the history.
-	var list, told []openai.Message
-	size := 0
-	for p := range s.Back(run) {
-		told = exchange(told[:0], p)
-		for _, m := range told {
-			size += len(m.Text)
-			for _, t := range m.ToolCalls {
-				size += len(t.Name) + len(t.Arguments)
-			}
-		}
-		if size > historyBytes && p != run {
-			break
-		}
-		for _, m := range slices.Backward(told) {
-			list = append(list, m)
-		}
-	}
+	runs, count := recent(s, run)
+	list := make([]openai.Message, 0, count+1)
 	list = append(list, openai.Message{Role: openai.System, Text: system})
-	slices.Reverse(list)
+	for _, r := range slices.Backward(runs) {
+		list = exchange(list, r)
+	}
 	req := openai.Request{Model: run.Model, Messages: list}
 	for _, t := range tools {
 		if !t.PeopleOnly {
@@ -96,6 +83,51 @@ func (p *Prompt) request(s *events.Conversation, run *events.Run, tools []events
 		}
 	}
 	return req, nil
+}
+
+// recent returns the runs that the model is told, the newest first, and how many
+// messages they take at most.
+//
+// Where older runs are left out, the beginning stays where it is for some time:
+// providers charge less, and answer sooner, for a prompt that begins as the one
+// before. Of the runs at which it could begin and leave at least half of the bound,
+// it is the one whose number and its parent's differ in the highest bit. Of any
+// numbers in a row there is one such, and it stays the one until it no longer fits
+// or a rounder number is half a bound away.
+func recent(s *events.Conversation, run *events.Run) (runs []*events.Run, messages int) {
+	size, highest, begin, count := 0, 0, 0, 0
+	for r := range s.Back(run) {
+		bytes, n := weigh(r)
+		if size+bytes > historyBytes && r != run {
+			if begin > 0 {
+				return runs[:begin], count
+			}
+			return runs, messages
+		}
+		size, runs, messages = size+bytes, append(runs, r), messages+n
+		if parent := s.Run(r.ParentID); parent != nil && size >= historyBytes/2 {
+			if bit := bits.Len64(parent.N ^ r.N); bit > highest {
+				highest, begin, count = bit, len(runs), messages
+			}
+		}
+	}
+	return runs, messages
+}
+
+// weigh returns the bytes of what the model is told of a run, and in how many
+// messages at most.
+func weigh(r *events.Run) (bytes, messages int) {
+	bytes, messages = len(r.Message.Text), 1
+	for _, step := range r.Steps {
+		bytes, messages = bytes+len(step.Text), messages+1+len(step.Calls)
+	}
+	for _, c := range r.Calls {
+		bytes += len(c.Name) + len(c.Arguments) + len(c.Result)
+		if c.Error != nil {
+			bytes += len(c.Error.Message)
+		}
+	}
+	return bytes, messages
 }
 
 // exchange appends a run as the model saw it: every call has exactly one reply.

@@ -74,7 +74,7 @@ func TestModelIsToldTheNewestRunsThatFitEachWhole(t *testing.T) {
 		t.Errorf("ends with %+v", last)
 	}
 	runs := list[1 : len(list)-1]
-	if len(runs)%4 != 0 || len(runs) < 4*80 {
+	if len(runs)%4 != 0 || len(runs) < 4*45 {
 		t.Fatalf("%d messages of earlier runs", len(runs))
 	}
 	size, first := 0, n-len(runs)/4
@@ -86,8 +86,27 @@ func TestModelIsToldTheNewestRunsThatFitEachWhole(t *testing.T) {
 		}
 		size += len(question.Text) + len(result.Text) + len(answer.Text)
 	}
-	if size > historyBytes || size < historyBytes-4096 {
+	if size > historyBytes || size < historyBytes/2 {
 		t.Errorf("%d bytes of earlier runs, the bound is %d", size, historyBytes)
+	}
+}
+
+// Providers keep what a prompt begins with: from one message to the next the
+// beginning of a long history is the same, nearly always.
+func TestLongHistoryKeepsItsBeginning(t *testing.T) {
+	t.Parallel()
+	const from, to = 200, 400
+	var before string
+	moved := 0
+	for n := from; n < to; n++ {
+		list := told(t, n, "the last question")
+		if first := list[1].Text; first != before {
+			moved++
+			before = first
+		}
+	}
+	if moved < 2 || moved > (to-from)/20 {
+		t.Errorf("the beginning moved %d times in %d messages", moved, to-from)
 	}
 }
 
