@@ -98,6 +98,7 @@ func (e *Edge) submit(ctx context.Context, p *person, s submission, before func(
 	var n uint64
 	if err == nil && known {
 		out.known, n, err = e.prior(ctx, r, s)
+		err = stored(err)
 	}
 	if err != nil {
 		undo()
@@ -266,7 +267,7 @@ func (e *Edge) control(ctx context.Context, p *person, k control) (*outcome, err
 	}
 	known, err := e.enqueue(ctx, r, k.id, k.cmd)
 	if err == nil && known {
-		err = e.settled(ctx, o, &k)
+		err = stored(e.settled(ctx, o, &k))
 	}
 	if err != nil {
 		o.release()
@@ -443,7 +444,7 @@ func (e *Edge) callTool(ctx context.Context, p *person, id string, cmd events.Ca
 	}
 	known, err := e.enqueue(ctx, r, id, cmd)
 	if err == nil && known {
-		err = e.answeredLongAgo(ctx, r, h.id)
+		err = stored(e.answeredLongAgo(ctx, r, h.id))
 	}
 	if err != nil {
 		h.release()

@@ -177,13 +177,26 @@ func storeError(err error) *apiError {
 		}
 	}
 	if errors.Is(err, eventlog.ErrUnknown) {
-		// Not a 503: what is refused has no effect, and this may have one.
-		return &apiError{
-			status: http.StatusGatewayTimeout, code: codeUnknown, retry: time.Second, cause: err,
-			message: "The event log did not say whether this was stored. Send it again with the same id: it is carried out once.",
-		}
+		return unknownOutcome(err)
 	}
 	return unavailable("The event log", err)
+}
+
+// unknownOutcome is not a 503: what is refused has no effect, and this may have one.
+func unknownOutcome(cause error) *apiError {
+	return &apiError{
+		status: http.StatusGatewayTimeout, code: codeUnknown, retry: time.Second, cause: cause,
+		message: "The event log did not say whether this was stored. Send it again with the same id: it is carried out once.",
+	}
+}
+
+// stored is err as it may be told of a command that is stored, or was before: that
+// something cannot be read now is no refusal any more.
+func stored(err error) error {
+	if e := (*apiError)(nil); errors.As(err, &e) && e.code == codeUnavailable {
+		return unknownOutcome(err)
+	}
+	return err
 }
 
 // reason is the metric label of a publish error.

@@ -229,8 +229,11 @@ func (c *call) change(r events.Ref, list []control, answer func(readmodel.Summar
 	defer cancel()
 	t := p.pin(r)
 	defer p.unpin(t)
-	for _, k := range list {
+	for i, k := range list {
 		o, err := c.e.control(ctx, p, k)
+		if err != nil && i > 0 {
+			return unknownOutcome(err) // a part is done
+		}
 		if err != nil {
 			return err
 		}
@@ -242,7 +245,7 @@ func (c *call) change(r events.Ref, list []control, answer func(readmodel.Summar
 	}
 	s, err := c.e.summary(c.r.Context(), r)
 	if err != nil {
-		return err
+		return stored(err)
 	}
 	p.mu.Lock()
 	s = overlay(s, t.state)

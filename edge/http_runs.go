@@ -177,7 +177,7 @@ func (c *call) cancelRun() error {
 		return c.accepted(r.Conversation(), "", run, events.Cancelling)
 	}
 	if err != nil {
-		return err
+		return stored(err)
 	}
 	return c.json(http.StatusOK, s)
 }

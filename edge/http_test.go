@@ -12,9 +12,11 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/testkit"
 	"github.com/parleychat/parley/readmodel"
 )
 
@@ -168,6 +170,25 @@ func TestUnknownOutcomeIsNoRefusal(t *testing.T) {
 		if got := storeError(err); got.status != want.status || got.code != want.code || got.retry == 0 {
 			t.Errorf("%v: %d %s, retry after %v", err, got.status, got.code, got.retry)
 		}
+	}
+	// Nor is what was stored before and cannot be looked up now.
+	w := newWorld(t)
+	id := newID()
+	send := func() reply {
+		return w.do("ana", "POST", "/api/ana/chat", `{"message":"x","id":"`+id+`"}`, "Prefer", "respond-async")
+	}
+	if r := send(); r.status != 202 {
+		t.Fatalf("%d %s", r.status, r.body)
+	}
+	js, err := jetstream.New(w.server.Connect(t))
+	if err == nil {
+		err = js.DeleteStream(testkit.Context(t), events.StreamLog)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r := send(); r.status != 504 || r.code(t) != codeUnknown {
+		t.Errorf("a message that was stored: %d %s", r.status, r.body)
 	}
 }
 
