@@ -276,6 +276,9 @@ func TestChecksNotice(t *testing.T) {
 		}},
 		{"I7", "another person's task", "a task of", func(c *court) { c.e.History[0].Row = `{"title":"canary-b"}` }},
 		{"I8", "a refused message is in the log", "stands in the log", func(c *court) { c.e.Requests[1].Tries[0] = try{Verdict: refused, Code: "too_many"} }},
+		{"I8", "a message answered with 503 is in the log", "refused (unavailable) and stands in the log", func(c *court) {
+			c.e.Requests[1].Tries[0] = try{Verdict: verdictOf(503, "unavailable"), Status: 503, Code: "unavailable"}
+		}},
 		{"I8", "a refused command is a cause", "is the cause of a commit", func(c *court) {
 			c.e.Requests = append(c.e.Requests, request{User: ana, ID: "x1", Kind: kindOther, Conversation: "c1", Text: "x1", Tries: []try{{Verdict: refused, Code: "draining"}}})
 		}},
@@ -422,6 +425,35 @@ func TestVerdictOfManyTries(t *testing.T) {
 	}
 	if v := (&request{}).verdict(); v != unknown {
 		t.Errorf("verdict of nothing sent is %s", v)
+	}
+}
+
+// Only what says so itself leaves open whether something was stored.
+func TestVerdictOfAnAnswer(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		status int // 0 of a frame
+		code   string
+		want   string
+	}{
+		{503, "unavailable", refused},
+		{0, "unavailable", refused},
+		{503, "draining", refused},
+		{0, "draining", refused},
+		{429, "too_many", refused},
+		{422, "key_reused", refused},
+		{503, "", refused},
+		{404, "not_found", refused},
+		{504, "outcome_unknown", unknown},
+		{0, "outcome_unknown", unknown},
+		{504, "", unknown},
+		{502, "", unknown},
+		{500, "internal", unknown},
+		{0, "internal", unknown},
+	} {
+		if got := verdictOf(tt.status, tt.code); got != tt.want {
+			t.Errorf("%d %s is %s, want %s", tt.status, tt.code, got, tt.want)
+		}
 	}
 }
 

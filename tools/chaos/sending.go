@@ -87,11 +87,11 @@ func (p *person) frame(ctx context.Context, f map[string]any) try {
 }
 
 // verdictOf says what a refusal means for the request: "outcome_unknown" says so
-// itself, and "unavailable" may also come after the log took it, when what became of
-// it cannot be read.
+// itself, and of a failure nothing is known. All else is a promise that nothing was
+// stored, a 503 too (ADR 12).
 func verdictOf(status int, code string) string {
 	switch {
-	case code == "outcome_unknown", code == "unavailable", code == "internal", status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
+	case code == "outcome_unknown", code == "internal", status == http.StatusBadGateway, status == http.StatusGatewayTimeout:
 		return unknown
 	}
 	return refused
