@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
+	"strings"
 	"time"
 
 	api "github.com/sashabaranov/go-openai"
@@ -147,9 +148,10 @@ type source interface {
 }
 
 // collect reads a stream to its end. Only a finish reason makes it complete.
-func collect(stream source, onText func(string)) (Completion, *Error) {
+func collect(stream source, onText func(string)) (out Completion, failure *Error) {
 	defer func() { _ = stream.Close() }() // the answer is read or given up
-	var out Completion
+	var all strings.Builder
+	defer func() { out.Text = all.String() }()
 	var calls assembly
 	size := 0
 	fail := func(e *Error) (Completion, *Error) {
@@ -185,7 +187,7 @@ func collect(stream source, onText func(string)) (Completion, *Error) {
 			if size += stored(text); size > maxText {
 				return fail(garbage("The model's answer was too long."))
 			}
-			out.Text += text
+			all.WriteString(text)
 			onText(text)
 		}
 		for _, t := range choice.Delta.ToolCalls {
