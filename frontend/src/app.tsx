@@ -53,9 +53,11 @@ function Gate() {
 }
 
 function Page({ expired }: { expired: boolean }) {
+  const userId = useStore((s) => s.session.userId);
   return (
     <>
-      <Shell />
+      {/* Nothing of one person stays for the next. */}
+      <Shell key={userId} />
       <Dialog open={expired} onClose={() => undefined} label={t.session.expiredTitle} closable={false}>
         <SignIn expired />
       </Dialog>

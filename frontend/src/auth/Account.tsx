@@ -1,9 +1,10 @@
-import { Check, Keyboard, LogOut, Monitor, Moon, Settings, Sun } from 'lucide-react';
+import { ArrowDownToLine, ArrowUpToLine, Check, Keyboard, LogOut, Monitor, Moon, Settings, Sun } from 'lucide-react';
 import { useState } from 'react';
 
 import { useActions, useStore } from '../core/react';
 import { t } from '../i18n/t';
 import { Menu, MenuItem, MenuLabel, MenuLine } from '../ui/Menu';
+import { saveChoice, useChoice } from '../ui/prefs';
 import { currentTheme, setTheme, type Theme } from '../ui/theme';
 
 const themes: readonly { theme: Theme; icon: typeof Sun }[] = [
@@ -12,11 +13,18 @@ const themes: readonly { theme: Theme; icon: typeof Sun }[] = [
   { theme: 'system', icon: Monitor },
 ];
 
-/** Who is signed in, the theme, the way out. */
+/** How the transcript moves while an answer is written; the first is the default. */
+const follows = [
+  { follow: 'end', icon: ArrowDownToLine },
+  { follow: 'question', icon: ArrowUpToLine },
+] as const;
+
+/** Who is signed in, how the page looks and moves, the way out. */
 export function Account({ onShortcuts }: { onShortcuts: () => void }) {
   const userId = useStore((s) => s.session.userId) ?? '';
   const actions = useActions();
   const [theme, choose] = useState(currentTheme);
+  const chosen = useChoice('follow') === 'question' ? 'question' : 'end';
 
   return (
     <div className="flex shrink-0 items-center gap-2.5 border-t border-line py-2 ps-4 pe-2 pb-[calc(0.5rem+env(safe-area-inset-bottom))]">
@@ -42,6 +50,17 @@ export function Account({ onShortcuts }: { onShortcuts: () => void }) {
             }}
           >
             {t.theme[name]}
+          </MenuItem>
+        ))}
+        <MenuLabel>{t.follow.label}</MenuLabel>
+        {follows.map(({ follow, icon: Icon }) => (
+          <MenuItem
+            key={follow}
+            checked={follow === chosen}
+            icon={follow === chosen ? <Check size={16} /> : <Icon size={16} />}
+            onSelect={() => saveChoice('follow', follow)}
+          >
+            {t.follow[follow]}
           </MenuItem>
         ))}
         <MenuLine />

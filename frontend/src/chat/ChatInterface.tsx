@@ -1,12 +1,14 @@
 import { useCallback, useEffect, useMemo, useRef, useState, type Ref } from 'react';
 
-import { loadDraft, saveDraft } from '../core/drafts';
+import { loadDraft, moveDraft, saveDraft } from '../core/drafts';
 import { isPassing } from '../core/errors';
 import { activeRun, path, siblings, tipOf } from '../core/path';
 import { shallow, useActions, useStore, useStoreObject } from '../core/react';
 import { outboxHere } from '../core/selectors';
 import type { OutboxItem } from '../core/state';
 import { t } from '../i18n/t';
+// For what it does when it is read: markdown is fetched beside the message list, not after it.
+import '../markdown/MarkdownText';
 import type { Run } from '../protocol/types';
 import { Button } from '../ui/Button';
 import { ErrorNote } from '../ui/ErrorNote';
@@ -35,17 +37,20 @@ interface Props {
   onTask: (id: number) => void;
 }
 
-const MessageList = later(
-  () => import('./MessageList').then((m) => m.MessageList),
-  <Skeleton rows={8} className="measure flex-1 pt-8" />,
+const waiting = (
+  <div id="messages" tabIndex={-1} className="flex-1">
+    <Skeleton rows={8} className="measure pt-8" />
+  </div>
 );
-// With a conversation in the address it is needed first of all.
-if (location.pathname !== '/') MessageList.preload();
+
+// What draws messages is on its way as soon as they are.
+const MessageList = later(() => import('./MessageList').then((m) => m.MessageList), waiting);
+MessageList.preload();
 
 const none: readonly OutboxItem[] = [];
 
 /** A conversation: its messages, and the box to write the next one. */
-export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
+export function ChatInterface({ ref, tip: wantedTip, onTip, onTask }: Props) {
   const open = useStore((s) => s.open);
   const pending = useStore(outboxHere, shallow);
   const connected = useStore((s) => s.connection.status === 'online');
@@ -60,6 +65,8 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
   const [editing, setEditing] = useState<Run>();
   const [wanted, setWanted] = useState<{ conversationId: string; runId: string }>();
   const conversation = open?.state;
+  // An address may name a branch that is not there.
+  const tip = conversation?.runs.some((r) => r.run_id === wantedTip) ? wantedTip : undefined;
   const draftKey = open?.id ?? 'new';
   const here = open?.id ?? newChat;
   const [place, setPlace] = useState({ here, isNew: open === undefined, view: 0 });
@@ -67,10 +74,7 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
   if (place.here !== here) {
     // A new conversation that has just been given its id is still the same view.
     const adopted = place.isNew && open !== undefined && pending.length > 0;
-    if (adopted && loadDraft('new') !== '') {
-      saveDraft(here, loadDraft('new'));
-      saveDraft('new', '');
-    }
+    if (adopted) moveDraft('new', here);
     setPlace({ here, isNew: open === undefined, view: adopted ? place.view : place.view + 1 });
     setEditing(undefined);
   }
@@ -78,6 +82,7 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
   useStatus(conversation, open?.status === 'live');
   useTitle(conversation?.title ?? '', conversation && activeRun(conversation) !== undefined);
   useRead();
+  useNoFiles();
 
   const { shown, queued } = useMemo(() => {
     const all = conversation ? path(conversation, tip) : [];
@@ -102,15 +107,25 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
       const parentId = editing ? (editing.parent_id ?? 'root') : tip === undefined ? undefined : last?.run_id;
       setEditing(undefined);
       actions.send(text, parentId === undefined || parentId === '' ? {} : { parentId });
-      if (tip !== undefined) onTip(undefined);
-      list.current?.toEnd();
+      // What is sent is on the newest branch, whichever was shown.
+      if (wantedTip !== undefined) onTip(undefined);
+      list.current?.sent();
     },
-    [actions, editing, onTip, shown, tip],
+    [actions, editing, onTip, shown, tip, wantedTip],
+  );
+
+  const again = useCallback(
+    (run: Run) => {
+      actions.regenerate(run.run_id);
+      if (wantedTip !== undefined) onTip(undefined);
+      list.current?.sent();
+    },
+    [actions, onTip, wantedTip],
   );
 
   const edit = useCallback((run: Run) => {
     setEditing(run);
-    input.current?.set(run.message.text);
+    input.current?.edit(run.message.text);
   }, []);
 
   /** Takes a message that was not sent back into the box, keeping what stands there. */
@@ -216,9 +231,7 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
           <Button onClick={() => actions.openConversation(open.id)}>{t.common.tryAgain}</Button>
         </div>
       ) : loading ? (
-        <div id="messages" tabIndex={-1} className="flex-1">
-          <Skeleton rows={8} className="measure pt-8" />
-        </div>
+        waiting
       ) : empty ? (
         <EmptyState onPrompt={send} />
       ) : (
@@ -235,6 +248,7 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
           loadOlder={loadOlder}
           onVersion={version}
           onEdit={edit}
+          onAgain={again}
           onEditPending={editPending}
           onTask={onTask}
         />
@@ -267,6 +281,7 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
         changed={editing !== undefined && changesOf(editing).length > 0}
         onSend={send}
         onStop={() => actions.stop()}
+        onFiles={() => actions.toast('info', t.chat.noFiles)}
         onCancelEdit={() => setEditing(undefined)}
         onEditLast={() => {
           const last = shown.at(-1);
@@ -278,6 +293,19 @@ export function ChatInterface({ ref, tip, onTip, onTask }: Props) {
 }
 
 const blank = { user_id: '', conversation_id: '', n: 0, runs: [] };
+
+/** There is nothing to send files with; dropped anywhere, one would replace the page. */
+function useNoFiles() {
+  useEffect(() => {
+    const over = (e: DragEvent) => {
+      if (!e.dataTransfer?.types.includes('Files')) return;
+      e.preventDefault();
+      e.dataTransfer.dropEffect = 'none';
+    };
+    document.addEventListener('dragover', over);
+    return () => document.removeEventListener('dragover', over);
+  }, []);
+}
 
 /** Tells the server what has been seen, while the page can be seen. */
 function useRead() {

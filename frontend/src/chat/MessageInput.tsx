@@ -1,17 +1,31 @@
 import { ArrowUp, Square, X } from 'lucide-react';
-import { useEffect, useImperativeHandle, useLayoutEffect, useRef, useState, type KeyboardEvent, type Ref } from 'react';
+import {
+  useEffect,
+  useImperativeHandle,
+  useLayoutEffect,
+  useMemo,
+  useRef,
+  useState,
+  type KeyboardEvent,
+  type Ref,
+} from 'react';
 
-import { loadDraft, saveDraft } from '../core/drafts';
+import { loadBlocks, loadDraft, saveBlocks, saveDraft } from '../core/drafts';
 import type { Model } from '../protocol/types';
 import { t } from '../i18n/t';
+import { useAnnounce } from '../ui/announce';
 import { Button, IconButton } from '../ui/Button';
 import { cx } from '../ui/cx';
 import { touch, useMedia } from '../ui/useMedia';
+import { join, joinedSize, size } from './length';
+import { PastedBlocks } from './PastedBlocks';
 
 export interface MessageInputHandle {
   focus: () => void;
-  /** Puts words into the box, instead of what was there. */
+  /** Puts words into the box, instead of those that were there. */
   set: (text: string) => void;
+  /** The same for an earlier message; the draft, pasted texts and all, waits until that is over. */
+  edit: (text: string) => void;
 }
 
 interface Props {
@@ -32,7 +46,12 @@ interface Props {
   onCancelEdit: () => void;
   /** Up arrow in an empty box. */
   onEditLast: () => void;
+  /** Somebody pastes a file, which there is no way to send. */
+  onFiles?: () => void;
 }
+
+/** From how many characters on a pasted text becomes a block beside the box. */
+const long = 2000;
 
 /** From which share of the limit on characters are counted. */
 const countFrom = 0.9;
@@ -41,17 +60,22 @@ const countFrom = 0.9;
 export function MessageInput(props: Props) {
   const { ref, draftKey, maxChars, model, running, stopping, editing, onSend, onStop } = props;
   const [text, setText] = useState(() => loadDraft(draftKey));
+  const [blocks, setBlocks] = useState(() => loadBlocks(draftKey));
   const [key, setKey] = useState(draftKey);
   const box = useRef<HTMLTextAreaElement>(null);
   const byFinger = useMedia(touch);
+  const announce = useAnnounce();
   if (key !== draftKey) {
     setKey(draftKey);
     setText(loadDraft(draftKey));
+    setBlocks(loadBlocks(draftKey));
   }
 
-  const length = count(text);
+  const sizes = useMemo(() => blocks.map(size), [blocks]);
+  const length = joinedSize(text, sizes);
   const over = length - maxChars;
-  const canSend = text.trim() !== '' && over <= 0;
+  const something = text.trim() !== '' || blocks.length > 0;
+  const canSend = something && over <= 0;
 
   function change(next: string) {
     setText(next);
@@ -59,21 +83,61 @@ export function MessageInput(props: Props) {
     if (!editing) saveDraft(draftKey, next);
   }
 
+  function changeBlocks(next: readonly string[]) {
+    setBlocks(next);
+    if (!editing) saveBlocks(draftKey, next);
+  }
+
+  /** Back to what was there before an earlier message was edited. */
+  function restore() {
+    setText(loadDraft(draftKey));
+    setBlocks(loadBlocks(draftKey));
+  }
+
+  /** Takes a text that would fill the box as a block; false for what the browser had better insert itself. */
+  function takeIn(data: DataTransfer): boolean {
+    const pasted = data.getData('text/plain');
+    const el = box.current;
+    if (pasted === '' && data.files.length > 0) props.onFiles?.();
+    if (pasted.length <= long || pasted.trim() === '' || !el) return false;
+    // As with any paste, what is selected makes room.
+    if (el.selectionStart !== el.selectionEnd) change(text.slice(0, el.selectionStart) + text.slice(el.selectionEnd));
+    changeBlocks([...blocks, pasted]);
+    announce(t.chat.pastedAdded(size(pasted)));
+    return true;
+  }
+
+  function editBlock(index: number) {
+    change(join(text, blocks.slice(index, index + 1)));
+    removeBlock(index);
+  }
+
+  function removeBlock(index: number) {
+    changeBlocks(blocks.filter((_, i) => i !== index));
+    box.current?.focus();
+  }
+
   useImperativeHandle(
     ref,
     () => ({
       focus: () => box.current?.focus(),
-      set(next) {
-        setText(next);
-        requestAnimationFrame(() => {
-          const el = box.current;
-          el?.focus();
-          el?.setSelectionRange(next.length, next.length);
-        });
+      set: put,
+      edit(next) {
+        setBlocks([]);
+        put(next);
       },
     }),
     [],
   );
+
+  function put(next: string) {
+    setText(next);
+    requestAnimationFrame(() => {
+      const el = box.current;
+      el?.focus();
+      el?.setSelectionRange(next.length, next.length);
+    });
+  }
 
   // The height follows the text where the browser cannot do it by itself (field-sizing).
   useLayoutEffect(() => {
@@ -89,9 +153,12 @@ export function MessageInput(props: Props) {
 
   function send() {
     if (!canSend) return;
-    setText(editing ? loadDraft(draftKey) : '');
-    if (!editing) saveDraft(draftKey, '');
-    onSend(text);
+    if (!editing) {
+      saveDraft(draftKey, '');
+      saveBlocks(draftKey, []);
+    }
+    restore();
+    onSend(join(text, blocks));
     box.current?.focus();
   }
 
@@ -102,7 +169,7 @@ export function MessageInput(props: Props) {
     if (e.key === 'Enter' && !e.shiftKey && !e.altKey && !(byFinger && !e.ctrlKey && !e.metaKey)) {
       e.preventDefault();
       send();
-    } else if (e.key === 'ArrowUp' && text === '' && !editing && !e.altKey) {
+    } else if (e.key === 'ArrowUp' && !something && text === '' && !editing && !e.altKey) {
       e.preventDefault();
       props.onEditLast();
     } else if (e.key === 'Escape' && editing) {
@@ -113,7 +180,7 @@ export function MessageInput(props: Props) {
   }
 
   function cancelEdit() {
-    setText(loadDraft(draftKey));
+    restore();
     props.onCancelEdit();
     box.current?.focus();
   }
@@ -134,6 +201,7 @@ export function MessageInput(props: Props) {
           </IconButton>
         </div>
       )}
+      <PastedBlocks blocks={blocks} editable={maxChars} onEdit={editBlock} onRemove={removeBlock} />
       <div
         className={cx(
           'flex items-end gap-1 rounded-lg border bg-bg py-1 ps-4 pe-1.5 focus-within:border-accent focus-within:outline-2 focus-within:-outline-offset-1 focus-within:outline-accent',
@@ -150,6 +218,12 @@ export function MessageInput(props: Props) {
           value={text}
           onChange={(e) => change(e.target.value)}
           onKeyDown={keyDown}
+          onPaste={(e) => {
+            if (takeIn(e.clipboardData)) e.preventDefault();
+          }}
+          onDrop={(e) => {
+            if (takeIn(e.dataTransfer)) e.preventDefault();
+          }}
           rows={1}
           dir="auto"
           enterKeyHint={byFinger ? 'enter' : 'send'}
@@ -162,7 +236,7 @@ export function MessageInput(props: Props) {
             {stopping ? t.chat.stopping : t.chat.stop}
           </Button>
         )}
-        {(!running || text.trim() !== '') && (
+        {(!running || something) && (
           <button
             type="submit"
             disabled={!canSend}
@@ -198,11 +272,4 @@ export function MessageInput(props: Props) {
       </p>
     </form>
   );
-}
-
-/** Characters as the server counts them: code points. */
-function count(text: string): number {
-  let n = 0;
-  for (const _ of text) n++;
-  return n;
 }

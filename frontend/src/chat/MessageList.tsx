@@ -8,13 +8,15 @@ import { t } from '../i18n/t';
 import type { Conversation, Run } from '../protocol/types';
 import { cx } from '../ui/cx';
 import { ErrorBoundary } from '../ui/ErrorBoundary';
+import { useChoice } from '../ui/prefs';
+import { changesBelow, type Changes } from './answer';
 import { MessageRow } from './MessageRow';
 import { PendingRow } from './PendingRow';
 import { useFollow } from './useFollow';
 
 export interface MessageListHandle {
-  /** Shows the end and follows it. */
-  toEnd: () => void;
+  /** The reader has sent something. */
+  sent: () => void;
   /** Moves the focus by one message. */
   step: (by: 1 | -1) => void;
   /** Moves the focus to the answer of a run. */
@@ -34,6 +36,7 @@ interface Props {
   loadOlder: () => Promise<void>;
   onVersion: (run: Run, index: number) => void;
   onEdit: (run: Run) => void;
+  onAgain: (run: Run) => void;
   onEditPending: (item: OutboxItem) => void;
   onTask: (id: number) => void;
   children?: ReactNode;
@@ -47,7 +50,8 @@ const ahead = '600px';
 
 export function MessageList(props: Props) {
   const { ref, conversation, runs, draft, pending, connected, stopping, idle, loadOlder } = props;
-  const { scroller, content, following, toEnd } = useFollow(runs[0]?.run_id);
+  const keepQuestion = useChoice('follow') === 'question';
+  const { scroller, content, following, room, toEnd, sent, release } = useFollow(keepQuestion, pending.length > 0);
   const older = useRef<HTMLDivElement>(null);
   const hasMore = conversation.has_more === true;
   const unseen = useUnseen(runs, following);
@@ -55,11 +59,17 @@ export function MessageList(props: Props) {
   useImperativeHandle(
     ref,
     () => ({
-      toEnd,
-      step: (by) => step(scroller.current, by),
-      show: (runId) => show(scroller.current, runId),
+      sent,
+      step(by) {
+        release();
+        step(scroller.current, by);
+      },
+      show(runId) {
+        release();
+        show(scroller.current, runId);
+      },
     }),
-    [toEnd, scroller],
+    [sent, release, scroller],
   );
 
   useEffect(() => {
@@ -82,15 +92,24 @@ export function MessageList(props: Props) {
   }, [hasMore, loadOlder, scroller, runs[0]?.run_id]); // eslint-disable-line react-hooks/exhaustive-deps
 
   const versions = useMemo(() => {
-    const byRun = new Map<string, readonly Run[]>();
-    for (const run of runs) byRun.set(run.run_id, siblings(conversation, run));
+    const byRun = new Map<string, { group: readonly Run[]; changes: Changes }>();
+    for (const run of runs) {
+      const group = siblings(conversation, run);
+      if (group.length > 1) byRun.set(run.run_id, { group, changes: changesBelow(conversation, group) });
+    }
     return byRun;
   }, [conversation, runs]);
+  const newest = runs.length + pending.length - 1;
   const now = new Date();
 
   return (
     <div className="relative min-h-0 flex-1">
-      <div ref={scroller} id="messages" tabIndex={-1} className="transcript h-full overflow-y-auto overscroll-contain">
+      <div
+        ref={scroller}
+        id="messages"
+        tabIndex={-1}
+        className="transcript @container-[size] h-full overflow-y-auto overscroll-contain"
+      >
         <div
           ref={content}
           role="log"
@@ -107,11 +126,11 @@ export function MessageList(props: Props) {
             const at = new Date(run.message.time);
             const before = runs[i - 1];
             const newDay = !before || daysAgo(new Date(before.message.time), at) !== 0;
-            const group = versions.get(run.run_id) ?? [run];
+            const { group, changes } = versions.get(run.run_id) ?? { group: [run] };
             return (
               <Fragment key={run.run_id}>
                 {newDay && !Number.isNaN(at.getTime()) && <DayLine text={day(at, now)} />}
-                <div className={cx(i < runs.length - close && 'far-row')}>
+                <div className={cx(i < runs.length - close && 'far-row', room && i === newest && 'room')}>
                   <ErrorBoundary text={t.crash.message} resetKey={run}>
                     <MessageRow
                       run={run}
@@ -120,9 +139,11 @@ export function MessageList(props: Props) {
                       stopping={stopping.includes(run.run_id)}
                       version={group.findIndex((r) => r.run_id === run.run_id)}
                       versions={group.length}
+                      changes={changes}
                       idle={idle}
                       onVersion={props.onVersion}
                       onEdit={props.onEdit}
+                      onAgain={props.onAgain}
                       onTask={props.onTask}
                     />
                   </ErrorBoundary>
@@ -130,8 +151,10 @@ export function MessageList(props: Props) {
               </Fragment>
             );
           })}
-          {pending.map((item) => (
-            <PendingRow key={item.id} item={item} onEdit={props.onEditPending} />
+          {pending.map((item, i) => (
+            <div key={item.id} className={cx(room && runs.length + i === newest && 'room')}>
+              <PendingRow item={item} onEdit={props.onEditPending} />
+            </div>
           ))}
           {props.children}
         </div>

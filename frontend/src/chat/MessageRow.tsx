@@ -9,7 +9,7 @@ import {
   ThumbsUp,
   TriangleAlert,
 } from 'lucide-react';
-import { memo, type ReactNode } from 'react';
+import { memo, useState, type ReactNode } from 'react';
 
 import { isOver } from '../core/path';
 import { useActions } from '../core/react';
@@ -21,17 +21,21 @@ import type { Run } from '../protocol/types';
 import { ToolCalls } from '../tools/ToolCalls';
 import { useAnnounce } from '../ui/announce';
 import { Button, IconButton } from '../ui/Button';
+import { copy } from '../ui/copy';
 import { CopyButton } from '../ui/CopyButton';
 import { cx } from '../ui/cx';
 import { ErrorNote } from '../ui/ErrorNote';
+import { later } from '../ui/later';
 import { Menu, MenuItem, MenuLabel } from '../ui/Menu';
 import { Time } from '../ui/Time';
 import { touch, useMedia } from '../ui/useMedia';
-import { failureOf, partsOf, receiptOf, textOf } from './answer';
+import { failureOf, partsOf, receiptOf, textOf, type Changes } from './answer';
 import { BranchSwitch } from './BranchSwitch';
 import { Bubble } from './UserMessage';
 import { useAnswerAgain } from './useAnswerAgain';
-import { Working } from './Working';
+import { Stuck, Working } from './Working';
+
+const Reason = later(() => import('./Reason').then((m) => m.Reason));
 
 interface Props {
   run: Run;
@@ -41,17 +45,23 @@ interface Props {
   /** Which of the versions of this message it is, counted from 0. */
   version: number;
   versions: number;
+  /** What they have done, where there are several. */
+  changes: Changes | undefined;
   /** Whether the answer could be asked for again, that is no run is going on. */
   idle: boolean;
   onVersion: (run: Run, index: number) => void;
   onEdit: (run: Run) => void;
+  onAgain: (run: Run) => void;
   onTask: (id: number) => void;
 }
 
 /** A message and its answer. Drawn again only if one of them has changed. */
 export const MessageRow = memo(function MessageRow(props: Props) {
-  const { run, draft, connected, stopping, version, versions, idle, onVersion, onEdit, onTask } = props;
-  const { again, question } = useAnswerAgain(run);
+  const { run, draft, connected, stopping, version, versions, changes, idle, onVersion, onEdit, onTask } = props;
+  const { again, question } = useAnswerAgain(run, props.onAgain);
+  const actions = useActions();
+  const announce = useAnnounce();
+  const [asking, setAsking] = useState(false);
   const over = isOver(run.status);
   const parts = partsOf(run, draft);
   const growing = parts.at(-1)?.kind === 'text' && !over && draft !== undefined;
@@ -75,9 +85,15 @@ export const MessageRow = memo(function MessageRow(props: Props) {
           <UserActions run={run} onEdit={onEdit} />
           <Bubble text={run.message.text} />
         </div>
-        {versions > 1 && (
+        {changes && (
           <Bar end>
-            <BranchSwitch index={version} count={versions} onGo={(i) => onVersion(run, i)} />
+            <BranchSwitch
+              index={version}
+              count={versions}
+              changes={changes}
+              onGo={(i) => onVersion(run, i)}
+              onTask={onTask}
+            />
           </Bar>
         )}
       </article>
@@ -107,7 +123,8 @@ export const MessageRow = memo(function MessageRow(props: Props) {
                 />
               ),
             )}
-            {waiting && <Working run={run} stopping={stopping} />}
+            {waiting && <Working run={run} connected={connected} stopping={stopping} />}
+            {growing && !stopping && <Stuck run={run} connected={connected} text={draft.text} />}
             {run.status === 'cancelled' && (
               <p className="flex items-start gap-2 text-meta text-muted">
                 <CircleSlash size={16} aria-hidden className="mt-0.5 shrink-0" />
@@ -124,11 +141,21 @@ export const MessageRow = memo(function MessageRow(props: Props) {
                   <RefreshCw size={16} aria-hidden />
                 </IconButton>
               )}
-              {run.status === 'completed' && <Rate run={run} />}
+              {run.status === 'completed' && <Rate run={run} onBad={() => setAsking(true)} />}
               {run.ended_at !== undefined && (
                 <Time at={run.ended_at} className="reveal px-1.5 text-caption tabular text-muted" />
               )}
             </Bar>
+          )}
+          {asking && run.rating?.rating === 'down' && (
+            <Reason
+              onDone={(reason) => {
+                setAsking(false);
+                if (reason === undefined) return;
+                void actions.rate(run.run_id, 'down', reason);
+                announce(t.chat.thanks);
+              }}
+            />
           )}
           {question}
         </article>
@@ -146,7 +173,7 @@ function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) 
       <span className="no-print shrink-0">
         <Menu label={t.chat.messageMenu} trigger={<Ellipsis size={16} aria-hidden />}>
           <MenuLabel>
-            <Time at={run.message.time} />
+            <Time at={run.message.time} exact />
           </MenuLabel>
           <MenuItem
             moves
@@ -160,7 +187,7 @@ function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) 
           <MenuItem
             icon={<Copy size={16} />}
             onSelect={() => {
-              navigator.clipboard.writeText(run.message.text).then(
+              copy(run.message.text).then(
                 () => announce(t.common.copied),
                 () => announce(t.common.copyFailed),
               );
@@ -174,7 +201,7 @@ function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) 
   }
   return (
     <span className="reveal no-print inline-flex shrink-0 items-center">
-      <Time at={run.message.time} className="px-1.5 text-caption tabular text-muted" />
+      <Time at={run.message.time} className="at-end px-1.5 text-caption tabular text-muted" />
       <IconButton label={t.chat.editMessage} onClick={() => onEdit(run)}>
         <Pencil size={16} aria-hidden />
       </IconButton>
@@ -192,7 +219,7 @@ function Bar({ end = false, children }: { end?: boolean; children: ReactNode }) 
   );
 }
 
-function Rate({ run }: { run: Run }) {
+function Rate({ run, onBad }: { run: Run; onBad: () => void }) {
   const actions = useActions();
   const rating = run.rating?.rating;
   const rate = (to: 'up' | 'down') => void actions.rate(run.run_id, rating === to ? 'none' : to);
@@ -210,7 +237,10 @@ function Rate({ run }: { run: Run }) {
         label={t.chat.bad}
         aria-pressed={rating === 'down'}
         className="aria-pressed:text-accent"
-        onClick={() => rate('down')}
+        onClick={() => {
+          rate('down');
+          if (rating !== 'down') onBad();
+        }}
       >
         <ThumbsDown size={16} aria-hidden />
       </IconButton>

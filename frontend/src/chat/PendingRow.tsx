@@ -22,7 +22,7 @@ export function PendingRow({ item, onEdit }: Props) {
           <Bubble text={item.text} />
         </div>
         <p className="late mt-1 min-h-7 pe-1 text-end text-caption text-muted">
-          {item.status === 'waiting' ? t.chat.waiting : t.chat.sending}
+          {item.runId !== undefined ? t.chat.sent : item.status === 'waiting' ? t.chat.waiting : t.chat.sending}
         </p>
       </article>
     );

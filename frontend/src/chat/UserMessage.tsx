@@ -12,7 +12,8 @@ export function Bubble({ text, children }: { text: string; children?: ReactNode 
   const folded = text.length > long && !open;
   return (
     <div className="bubble w-fit max-w-[min(85%,40rem)] min-w-0 rounded-lg rounded-ee-sm bg-raised px-4 py-2">
-      <p dir="auto" className="text-body break-words whitespace-pre-wrap">
+      {/* Each line has its own direction. */}
+      <p dir="auto" className="text-body break-words whitespace-pre-wrap [unicode-bidi:plaintext]">
         {folded ? `${text.slice(0, 600).trimEnd()}…` : text}
       </p>
       {text.length > long && (

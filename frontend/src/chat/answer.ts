@@ -1,9 +1,9 @@
 import { isOver } from '../core/path';
 import type { LiveDraft } from '../core/state';
 import { t } from '../i18n/t';
-import type { Call, Run } from '../protocol/types';
+import type { Call, Conversation, Run, Task } from '../protocol/types';
 import { and } from '../i18n/format';
-import { callName } from '../tools/summaries';
+import { callName, resultTask } from '../tools/summaries';
 
 /** A piece of an answer in the order in which it came: words, or the calls of a step. */
 export type Part =
@@ -50,6 +50,28 @@ export function textOf(run: Run): string {
 /** The calls of an answer that changed something. Only looking is known not to; another server's tool may do anything. */
 export function changesOf(run: Run): readonly Call[] {
   return (run.calls ?? []).filter((call) => call.status === 'done' && call.name !== 'list_tasks');
+}
+
+/** What the versions of a message have done, each with all that came after it. */
+export interface Changes {
+  readonly any: boolean;
+  readonly tasks: readonly Pick<Task, 'task_id' | 'title'>[];
+}
+
+export function changesBelow(conversation: Conversation, versions: readonly Run[]): Changes {
+  const inside = new Set(versions.map((r) => r.run_id));
+  const tasks = new Map<number, string>();
+  let any = false;
+  for (const run of conversation.runs) {
+    if (!inside.has(run.run_id) && !(run.parent_id && inside.has(run.parent_id))) continue;
+    inside.add(run.run_id);
+    for (const call of changesOf(run)) {
+      any = true;
+      const task = resultTask(call.result);
+      if (task) tasks.set(task.task_id, task.title);
+    }
+  }
+  return { any, tasks: [...tasks].map(([task_id, title]) => ({ task_id, title })) };
 }
 
 /** How a stopped run ended: "Stopped. add_task “Milk” did not run." */

@@ -1,6 +1,5 @@
 import { useState, type ReactNode } from 'react';
 
-import { useActions } from '../core/react';
 import { t } from '../i18n/t';
 import type { Run } from '../protocol/types';
 import { doneSummary } from '../tools/summaries';
@@ -15,15 +14,14 @@ const focusFirst = (el: HTMLElement | null) => el?.setAttribute('autofocus', '')
  * Answering again runs the tools again: a second “Buy groceries”. Where the answer has changed something, the person
  * is told what and asked first.
  */
-export function useAnswerAgain(run: Run): { again: () => void; question: ReactNode } {
-  const actions = useActions();
+export function useAnswerAgain(run: Run, onAgain: (run: Run) => void): { again: () => void; question: ReactNode } {
   const [asking, setAsking] = useState(false);
   const changes = changesOf(run);
   const close = () => setAsking(false);
   return {
     again: () => {
       if (changes.length > 0) setAsking(true);
-      else actions.regenerate(run.run_id);
+      else onAgain(run);
     },
     question: changes.length > 0 && (
       <Dialog open={asking} onClose={close} label={t.chat.again.title} heading>
@@ -45,7 +43,7 @@ export function useAnswerAgain(run: Run): { again: () => void; question: ReactNo
               kind="danger"
               onClick={() => {
                 close();
-                actions.regenerate(run.run_id);
+                onAgain(run);
               }}
             >
               {t.chat.regenerate}

@@ -1,76 +1,122 @@
-import { useCallback, useEffect, useLayoutEffect, useRef, useState, type RefObject } from 'react';
+import { useCallback, useEffect, useRef, useState, type RefObject } from 'react';
 
 /** How near the end a reader has to be for the page to follow what is written. */
 const near = 64;
 
-/** Whether the browser itself keeps what is read in place when something above grows. */
-const anchors = typeof CSS !== 'undefined' && 'supports' in CSS && CSS.supports('overflow-anchor', 'auto');
+/** What a question that is kept at the top has above it. */
+const above = 16;
+
+/** For how long after it was opened a transcript may still be finding its height, in ms. */
+const settling = 1000;
 
 interface Follow {
   /** The element that scrolls. */
   scroller: RefObject<HTMLDivElement | null>;
   /** The element whose height grows. */
   content: RefObject<HTMLDivElement | null>;
-  /** Whether the end is kept in view. */
+  /** Whether the end is in view and will be. */
   following: boolean;
+  /** Whether the newest row needs room for its question to stand at the top. */
+  room: boolean;
   toEnd: () => void;
+  /** The reader sends something: shows the end, or the question at the top once it is there. */
+  sent: () => void;
+  /** The reader goes elsewhere. */
+  release: () => void;
 }
 
 /**
- * Keeps the end of the transcript in view as long as its reader wants that. Any
- * scroll upwards, by wheel, finger, key or bar, releases at once; coming back to
- * within 64 px of the end attaches again. firstKey is that of the oldest row: when
- * it changes, older rows came in above and the view stays on what it showed.
+ * Keeps the end of the transcript in view as long as its reader wants that. Any scroll upwards, by wheel, finger, key
+ * or bar, releases at once; coming back to within 64 px of the end attaches again. What the reader opens or folds
+ * stays where it was pressed. Once released, whatever grows or comes above leaves what is read in its place.
+ *
+ * With keepQuestion nothing is followed: what one sends goes to the top, and the answer is written below it; justSent
+ * says that a transcript begins with such a message.
  */
-export function useFollow(firstKey: string | undefined): Follow {
+export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
   const scroller = useRef<HTMLDivElement>(null);
   const content = useRef<HTMLDivElement>(null);
   const [following, setFollowing] = useState(true);
+  const [room, setRoom] = useState(keepQuestion && justSent);
   const attached = useRef(true);
-  const seen = useRef({ top: 0, height: 0, first: firstKey });
+  /** The newest message when one was sent: the next newest goes to the top. */
+  const asked = useRef<{ after: string | undefined }>(room ? { after: undefined } : undefined);
 
   const attach = useCallback((yes: boolean) => {
     attached.current = yes;
     setFollowing(yes);
   }, []);
 
-  const jump = useCallback(() => {
+  const release = useCallback(() => {
     const el = scroller.current;
-    if (el) el.scrollTop = el.scrollHeight;
-  }, []);
+    asked.current = undefined;
+    if (el && attached.current && el.scrollHeight > el.clientHeight) attach(false);
+  }, [attach]);
 
   const toEnd = useCallback(() => {
-    attach(true);
-    jump();
-  }, [attach, jump]);
-
-  useLayoutEffect(() => {
     const el = scroller.current;
-    if (!el) return;
-    const last = seen.current;
-    if (!attached.current && !anchors && last.first !== firstKey && el.scrollTop === last.top) {
-      el.scrollTop += el.scrollHeight - last.height;
+    attach(true);
+    if (el) el.scrollTop = el.scrollHeight;
+  }, [attach]);
+
+  const sent = useCallback(() => {
+    if (!keepQuestion) {
+      toEnd();
+      return;
     }
-    seen.current = { top: el.scrollTop, height: el.scrollHeight, first: firstKey };
-  }, [firstKey]);
+    asked.current = { after: newest(content.current)?.dataset.message };
+    setRoom(true);
+  }, [keepQuestion, toEnd]);
 
   useEffect(() => {
     const el = scroller.current;
     const inner = content.current;
     if (!el || !inner) return;
+    const openedAt = performance.now();
+    const seen = { top: el.scrollTop, height: el.scrollHeight };
+    /** What stands at the top of the view, and where. */
+    let mark: { on: Element; top: number } | undefined;
+    /** Set while what grows or shrinks does so because the reader has pressed something. */
+    let pressed = false;
 
-    const release = () => {
-      if (attached.current && el.scrollHeight > el.clientHeight) attach(false);
+    const distance = () => el.scrollHeight - el.clientHeight - el.scrollTop;
+    const follows = () => attached.current && (!keepQuestion || performance.now() - openedAt < settling);
+
+    const look = () => {
+      seen.top = el.scrollTop;
+      seen.height = el.scrollHeight;
+      mark = attached.current ? undefined : topOf(el, inner);
     };
+
     const scroll = () => {
-      const distance = el.scrollHeight - el.clientHeight - el.scrollTop;
-      const { top, height } = seen.current;
-      const moved = el.scrollTop - top;
+      const moved = el.scrollTop - seen.top;
       // A shorter content moves the view by itself; only the reader moves it up otherwise.
-      if (moved < 0 && el.scrollHeight >= height && distance > 1) release();
-      else if (moved > 0 && distance <= near && !attached.current) attach(true);
-      seen.current = { ...seen.current, top: el.scrollTop, height: el.scrollHeight };
+      if (moved < 0 && el.scrollHeight >= seen.height && distance() > 1) release();
+      else if (moved > 0 && distance() <= near && !attached.current) attach(true);
+      look();
     };
+
+    const resized = () => {
+      const question = asked.current && newest(inner);
+      if (question && question.dataset.message !== asked.current?.after) {
+        asked.current = undefined;
+        attach(false);
+        el.scrollTop += question.getBoundingClientRect().top - el.getBoundingClientRect().top - above;
+        setFollowing(distance() <= near);
+      } else if (pressed) {
+        pressed = false;
+        attach(distance() <= near);
+      } else if (follows()) {
+        el.scrollTop = el.scrollHeight;
+      } else {
+        const moved = mark?.on.isConnected ? mark.on.getBoundingClientRect().top - mark.top : 0;
+        // Browsers do this by themselves where they can, then nothing has moved; none does at the very top.
+        if (!attached.current && moved !== 0) el.scrollTop += moved;
+        if (keepQuestion) attach(distance() <= near);
+      }
+      look();
+    };
+
     const wheel = (e: WheelEvent) => {
       if (e.deltaY < 0) release();
     };
@@ -84,7 +130,16 @@ export function useFollow(firstKey: string | undefined): Follow {
       finger = y;
     };
     const key = (e: KeyboardEvent) => {
-      if (e.key === 'PageUp' || e.key === 'Home' || e.key === 'ArrowUp') release();
+      if (e.key === 'PageUp' || e.key === 'Home' || e.key === 'ArrowUp' || (e.key === ' ' && e.shiftKey)) release();
+    };
+    const press = () => {
+      pressed = true;
+      // Two frames from now whatever it changes has its size.
+      requestAnimationFrame(() =>
+        requestAnimationFrame(() => {
+          pressed = false;
+        }),
+      );
     };
 
     el.addEventListener('scroll', scroll, { passive: true });
@@ -92,12 +147,8 @@ export function useFollow(firstKey: string | undefined): Follow {
     el.addEventListener('touchstart', touchStart, { passive: true });
     el.addEventListener('touchmove', touchMove, { passive: true });
     el.addEventListener('keydown', key);
-    const sizes =
-      typeof ResizeObserver === 'undefined'
-        ? undefined
-        : new ResizeObserver(() => {
-            if (attached.current) jump();
-          });
+    inner.addEventListener('click', press);
+    const sizes = typeof ResizeObserver === 'undefined' ? undefined : new ResizeObserver(resized);
     sizes?.observe(inner);
     sizes?.observe(el);
     return () => {
@@ -106,9 +157,25 @@ export function useFollow(firstKey: string | undefined): Follow {
       el.removeEventListener('touchstart', touchStart);
       el.removeEventListener('touchmove', touchMove);
       el.removeEventListener('keydown', key);
+      inner.removeEventListener('click', press);
       sizes?.disconnect();
     };
-  }, [attach, jump]);
+  }, [attach, keepQuestion, release]);
 
-  return { scroller, content, following, toEnd };
+  return { scroller, content, following, room, toEnd, sent, release };
+}
+
+/** The newest message of the person. */
+function newest(content: HTMLElement | null): HTMLElement | undefined {
+  return content ? [...content.querySelectorAll<HTMLElement>('[data-message]')].at(-1) : undefined;
+}
+
+/** The first thing in view: where it stands tells whether anything above it has changed. */
+function topOf(scroller: HTMLElement, content: HTMLElement): { on: Element; top: number } | undefined {
+  const box = scroller.getBoundingClientRect();
+  for (let y = box.top + 8; y < box.bottom; y += 32) {
+    const on = document.elementFromPoint(box.left + box.width / 2, y);
+    if (on && on !== content && content.contains(on)) return { on, top: on.getBoundingClientRect().top };
+  }
+  return undefined;
 }

@@ -1,9 +1,9 @@
-import { clearDrafts, loadDraft, saveDraft } from './drafts';
+import { clearDrafts, loadBlocks, loadDraft, moveDraft, saveBlocks, saveDraft } from './drafts';
 
 beforeEach(() => localStorage.clear());
 afterEach(() => jest.restoreAllMocks());
 
-it('keeps what was typed, by conversation', () => {
+it('[5] keeps what was typed, by conversation', () => {
   saveDraft('new', 'hello');
   saveDraft('c1', 'and this');
   expect([loadDraft('new'), loadDraft('c1'), loadDraft('c2')]).toEqual(['hello', 'and this', '']);
@@ -11,7 +11,7 @@ it('keeps what was typed, by conversation', () => {
   expect(localStorage.length).toBe(1);
 });
 
-it('forgets drafts and nothing else', () => {
+it('[5] forgets drafts and nothing else', () => {
   saveDraft('c1', 'secret');
   localStorage.setItem('theme', 'dark');
   clearDrafts();
@@ -29,4 +29,23 @@ it('never stops anybody from typing', () => {
   expect(loadDraft('c1')).toBe('');
   localStorage.foo = 'x';
   expect(clearDrafts).not.toThrow();
+});
+
+it('keeps pasted texts beside what was typed, up to a size', () => {
+  saveBlocks('new', ['one', 'two']);
+  expect(loadBlocks('new')).toEqual(['one', 'two']);
+  saveBlocks('new', ['x'.repeat(100_001)]);
+  expect(loadBlocks('new')).toEqual([]);
+  localStorage.setItem('parley.draft.blocks.new', '{"not": "blocks"}');
+  expect(loadBlocks('new')).toEqual([]);
+  localStorage.setItem('parley.draft.blocks.new', 'no JSON');
+  expect(loadBlocks('new')).toEqual([]);
+});
+
+it('moves a draft whole', () => {
+  saveDraft('new', 'hello');
+  saveBlocks('new', ['one']);
+  moveDraft('new', 'c1');
+  expect([loadDraft('c1'), loadBlocks('c1')]).toEqual(['hello', ['one']]);
+  expect([loadDraft('new'), loadBlocks('new')]).toEqual(['', []]);
 });

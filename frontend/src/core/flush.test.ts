@@ -15,7 +15,7 @@ beforeEach(() => {
 });
 afterEach(() => jest.useRealTimers());
 
-it('draws the first at once and the rest at most every 50 ms', () => {
+it('[14] draws the first at once and the rest at most every 50 ms', () => {
   const f = make();
   for (let t = 0; t < 200; t += 5) {
     f.soon();
@@ -40,7 +40,7 @@ it('does not draw without a change', () => {
   expect(drawn).toEqual([]);
 });
 
-it('draws nothing while nobody looks, and catches up', () => {
+it('[21] draws nothing while nobody looks, and catches up', () => {
   const f = make();
   hidden = true;
   for (let i = 0; i < 10; i++) {

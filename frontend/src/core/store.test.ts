@@ -76,7 +76,7 @@ describe('signing in', () => {
     expect(store.getState().session.status).toBe('signed-in');
   });
 
-  it('forgets everything on signing out', async () => {
+  it('[5] forgets everything on signing out', async () => {
     const { store, server, storage } = await signedIn();
     server.ask('c1', 'Hello');
     store.actions.openConversation('c1');
@@ -143,6 +143,17 @@ describe('signing in', () => {
     expect(store.getState().outbox).toEqual([]);
   });
 
+  it("[5] leaves none of one person's drafts to the next", async () => {
+    const { store, server } = await signedIn();
+    localStorage.setItem('parley.draft.new', 'half a secret');
+    server.refuse(4403);
+    await store.actions.signInAs('ada');
+    expect(localStorage.length).toBe(1);
+    server.refuse(4403);
+    await store.actions.signInAs('bob');
+    expect(localStorage.length).toBe(0);
+  });
+
   it('does not come back after 4403', async () => {
     const { store, server } = await signedIn();
     server.refuse(4403);
@@ -175,7 +186,7 @@ describe('sending', () => {
     expect(server.requests).not.toContain(`messages c-${id}`);
   });
 
-  it('shows a message at once, and until the conversation shows it', async () => {
+  it('[6] shows a message at once, and until the conversation shows it', async () => {
     const { store, server } = await signedIn();
     server.intercept = (f) => (f.type === 'message' ? 'silence' : undefined);
     store.actions.send('Hello');
@@ -225,7 +236,7 @@ describe('sending', () => {
     expect(store.getState().outbox).toEqual([]);
   });
 
-  it('stores a message once whose acknowledgement was lost', async () => {
+  it('[7] stores a message once whose acknowledgement was lost', async () => {
     const { store, server } = await signedIn();
     server.ask('c1', 'Hello');
     store.actions.openConversation('c1');
@@ -259,7 +270,7 @@ describe('sending', () => {
     expect(texts(store)).toEqual([]);
   });
 
-  it('tries again what the server cannot take just now', async () => {
+  it('[6] tries again what the server cannot take just now', async () => {
     const { store, server } = await signedIn();
     let refusals = 0;
     server.intercept = (f) =>
@@ -273,7 +284,7 @@ describe('sending', () => {
     expect(server.state(`c-${id}`).runs).toHaveLength(1);
   });
 
-  it('says what the server refuses, and lets the person retry with the same id, or discard', async () => {
+  it('[6] [7] says what the server refuses, and lets the person retry with the same id, or discard', async () => {
     const { store, server } = await signedIn();
     server.ask('c1', 'Hello');
     store.actions.openConversation('c1');
@@ -297,7 +308,7 @@ describe('sending', () => {
     expect(texts(store)).toEqual([]);
   });
 
-  it('[53] survives a reload with messages unsent', async () => {
+  it('[6] [53] survives a reload with messages unsent', async () => {
     const { store, server, storage } = await signedIn();
     server.drop();
     const id = store.actions.send('Hello');
@@ -321,7 +332,7 @@ describe('sending', () => {
     expect(after.store.getState().outbox).toEqual([]);
   });
 
-  it('edits by a branch from before the message', async () => {
+  it('[24] edits by a branch from before the message', async () => {
     const { store, server } = await signedIn();
     server.ask('c1', 'Hello');
     server.finish('c1');
@@ -343,7 +354,7 @@ describe('an answer that is being written', () => {
     return p;
   }
 
-  it('is drawn at once and then at most every 50 ms', async () => {
+  it('[14] is drawn at once and then at most every 50 ms', async () => {
     const { store, server } = await writing();
     await settle(100);
     let drawn = 0;
@@ -412,7 +423,7 @@ describe('an answer that is being written', () => {
     expect(open(again.store)?.draft?.text).toBe('Hello there');
   });
 
-  it('is not drawn while nobody looks, and its end is', async () => {
+  it('[21] is not drawn while nobody looks, and its end is', async () => {
     const { store, server, look } = await writing();
     await settle(100);
     look.hidden = true;
@@ -430,7 +441,7 @@ describe('an answer that is being written', () => {
     expect(open(store)?.state.runs[0]?.status).toBe('completed');
   });
 
-  it('stops when told: the text stays, and the wish shows before the server knows', async () => {
+  it('[8] [9] stops when told: the text stays, and the wish shows before the server knows', async () => {
     const { store, server } = await writing();
     server.write('c1', 'Half an ans');
     server.intercept = (f) => (f.type === 'cancel' ? 'silence' : undefined);
@@ -452,7 +463,7 @@ describe('an answer that is being written', () => {
     expect(store.getState().stopping).toEqual([]);
   });
 
-  it('stops a message that has not reached the server by taking it back', async () => {
+  it('[8] stops a message that has not reached the server by taking it back', async () => {
     const { store, server } = await signedIn();
     server.drop();
     store.actions.send('Hello');
@@ -463,7 +474,7 @@ describe('an answer that is being written', () => {
     expect(server.logs.size).toBe(0);
   });
 
-  it('stops a message on its way as soon as it has a run', async () => {
+  it('[8] stops a message on its way as soon as it has a run', async () => {
     const { store, server } = await signedIn();
     server.intercept = (f) => (f.type === 'message' ? 'silence' : undefined);
     const id = store.actions.send('Hello');

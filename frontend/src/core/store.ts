@@ -193,7 +193,10 @@ export function createStore(deps: Deps): Store {
     const mine = ++signing;
     const { session } = k.state;
     const wanted = k.state.open?.id;
-    if (session.userId !== undefined && session.userId !== user) reset();
+    if (session.userId !== undefined && session.userId !== user) {
+      reset();
+      clearDrafts();
+    }
     k.patch({ session: { status: 'signing-in', userId: user } });
     await deps.session.signIn(user);
     if (mine !== signing) return;

@@ -11,6 +11,7 @@ const shortDate = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'shor
 const longDate = new Intl.DateTimeFormat(locale, { day: 'numeric', month: 'short', year: 'numeric' });
 const monthOfYear = new Intl.DateTimeFormat(locale, { month: 'long', year: 'numeric' });
 const relative = new Intl.RelativeTimeFormat(locale, { numeric: 'auto' });
+const shortly = new Intl.RelativeTimeFormat(locale, { numeric: 'auto', style: 'short' });
 const whole = new Intl.NumberFormat(locale);
 const tenths = new Intl.NumberFormat(locale, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const list = new Intl.ListFormat(locale, { type: 'conjunction' });
@@ -41,6 +42,14 @@ export function day(d: Date, now: Date): string {
   if (ago >= -1 && ago <= 1) return capital(relative.format(-ago, 'day'));
   if (ago > 1 && ago < 7) return dayOfWeek.format(d);
   return (d.getFullYear() === now.getFullYear() ? shortDate : longDate).format(d);
+}
+
+/** How long ago something happened today: "now", "5 min ago", "3 hr ago"; before that the clock, the day stands above. */
+export function ago(d: Date, now: Date): string {
+  const minutes = Math.floor((now.getTime() - d.getTime()) / 60_000);
+  if (minutes < 1) return shortly.format(0, 'second');
+  if (minutes < 60) return shortly.format(-minutes, 'minute');
+  return daysAgo(d, now) === 0 ? shortly.format(-Math.floor(minutes / 60), 'hour') : clock(d);
 }
 
 export function month(d: Date): string {

@@ -1,5 +1,5 @@
 import { Lexer, type MarkedToken, type Token, type Tokens } from 'marked';
-import { Fragment, memo, useRef, type ReactNode } from 'react';
+import { createContext, Fragment, memo, use, useRef, type ReactNode } from 'react';
 
 import { t } from '../i18n/t';
 import { cx } from '../ui/cx';
@@ -42,8 +42,20 @@ const BlockView = memo(function BlockView({ block, open }: { block: Block; open:
   const { token, raw } = block;
   const mended = open && token.type !== 'code' && token.type !== 'hr' ? mend(raw) : raw;
   // The same list of elements either way: what stands stays when the block is done.
-  return <>{(mended === raw ? [token] : new Lexer({ gfm: true }).lex(mended)).map(drawKeyed)}</>;
+  return <Open value={open}>{(mended === raw ? [token] : new Lexer({ gfm: true }).lex(mended)).map(drawKeyed)}</Open>;
 });
+
+/** Whether the block that is drawn may still grow. */
+const Open = createContext(false);
+
+/** Code of a block that may grow is whole once its fence is closed. */
+function Code({ token }: { token: Tokens.Code }) {
+  const open = use(Open);
+  const closed = /\n[ \t>]*(?:`{3,}|~{3,})\s*$/.test(token.raw);
+  return (
+    <CodeBlock code={token.text} growing={open && !closed} {...(token.lang !== undefined && { lang: token.lang })} />
+  );
+}
 
 function drawKeyed(token: Token, i: number): ReactNode {
   return <Fragment key={i}>{draw(token)}</Fragment>;
@@ -72,7 +84,7 @@ function draw(any: Token): ReactNode {
     case 'list':
       return list(token);
     case 'code':
-      return <CodeBlock code={token.text} {...(token.lang !== undefined && { lang: token.lang })} />;
+      return <Code token={token} />;
     case 'table':
       return table(token);
     case 'html':

@@ -4,6 +4,7 @@ import { useEffect, useState } from 'react';
 import { t } from '../i18n/t';
 import { useAnnounce } from './announce';
 import { IconButton } from './Button';
+import { copy } from './copy';
 
 /** Copies text and says so, also aloud. */
 export function CopyButton({ label, text, className }: { label: string; text: () => string; className?: string }) {
@@ -16,9 +17,9 @@ export function CopyButton({ label, text, className }: { label: string; text: ()
     return () => clearTimeout(timer);
   }, [state]);
 
-  async function copy() {
+  async function press() {
     try {
-      await navigator.clipboard.writeText(text());
+      await copy(text());
       setState('copied');
       announce(t.common.copied);
     } catch {
@@ -29,7 +30,7 @@ export function CopyButton({ label, text, className }: { label: string; text: ()
 
   const said = state === 'copied' ? t.common.copied : state === 'failed' ? t.common.copyFailed : label;
   return (
-    <IconButton label={said} className={className} onClick={() => void copy()}>
+    <IconButton label={said} className={className} onClick={() => void press()}>
       {state === 'copied' ? <Check size={16} aria-hidden className="text-ok" /> : <Copy size={16} aria-hidden />}
     </IconButton>
   );

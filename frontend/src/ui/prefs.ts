@@ -1,4 +1,7 @@
+import { useSyncExternalStore } from 'react';
+
 const prefix = 'parley.view.';
+const listeners = new Set<() => void>();
 
 /** A choice about how the page looks, kept on this device. */
 export function loadChoice(key: string): string | undefined {
@@ -15,4 +18,15 @@ export function saveChoice(key: string, value: string): void {
   } catch {
     // The choice holds until the page is closed.
   }
+  for (const listener of listeners) listener();
+}
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => void listeners.delete(listener);
+}
+
+/** A choice that may be made elsewhere on the page. */
+export function useChoice(key: string): string | undefined {
+  return useSyncExternalStore(subscribe, () => loadChoice(key));
 }

@@ -1,4 +1,17 @@
-import { useEffect, useState } from 'react';
+import { useEffect, useState, useSyncExternalStore } from 'react';
+
+/** Calls f every so many ms while somebody can see the page, and when that begins again. */
+function tick(f: () => void, every: number): () => void {
+  const seen = () => {
+    if (document.visibilityState !== 'hidden') f();
+  };
+  const timer = setInterval(seen, every);
+  document.addEventListener('visibilitychange', seen);
+  return () => {
+    clearInterval(timer);
+    document.removeEventListener('visibilitychange', seen);
+  };
+}
 
 /** The time, told again every so many ms; not at all for 0. */
 export function useNow(every: number): number {
@@ -6,11 +19,33 @@ export function useNow(every: number): number {
   useEffect(() => {
     if (every === 0) return;
     const first = requestAnimationFrame(() => setNow(Date.now()));
-    const timer = setInterval(() => setNow(Date.now()), every);
+    const stop = tick(() => setNow(Date.now()), every);
     return () => {
       cancelAnimationFrame(first);
-      clearInterval(timer);
+      stop();
     };
   }, [every]);
   return now;
+}
+
+const minute = 60_000;
+const listeners = new Set<() => void>();
+let stop: (() => void) | undefined;
+
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  stop ??= tick(() => {
+    for (const f of listeners) f();
+  }, minute);
+  return () => {
+    listeners.delete(listener);
+    if (listeners.size > 0) return;
+    stop?.();
+    stop = undefined;
+  };
+}
+
+/** The time to the minute, from one clock for everything that shows it. */
+export function useMinute(): number {
+  return useSyncExternalStore(subscribe, () => Math.floor(Date.now() / minute) * minute);
 }

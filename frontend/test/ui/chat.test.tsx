@@ -52,7 +52,7 @@ describe('a new chat', () => {
     expect(callsOf(store, 'send')).toEqual([['Add a task to buy groceries', {}]]);
   });
 
-  test('keeps what is typed while it gets its id', async () => {
+  test('[5] keeps what is typed while it gets its id', async () => {
     const { store, user } = draw({
       outbox: [{ id: 'm1', chat: 'chat-1', text: 'Hello', status: 'sending', createdAt: 0 }],
     });
@@ -69,7 +69,7 @@ describe('a new chat', () => {
 });
 
 describe('the transcript', () => {
-  test('[58] [59] is a silent log of articles with headings', () => {
+  test('[28] [58] [59] is a silent log of articles with headings', () => {
     draw(open([run('r1', 'Hello\nthere', 'Good **morning**')]));
     expect(screen.getByRole('log', { name: 'Messages' })).toHaveAttribute('aria-live', 'off');
     const [mine, answer] = screen.getAllByRole('article');
@@ -104,7 +104,7 @@ describe('the transcript', () => {
     }
   });
 
-  test('shows text as it is written, and the same element when it is done', () => {
+  test('[14] [19] shows text as it is written, and the same element when it is done', () => {
     const { store } = draw({ ...open([going('r1', 'Hi')], draft('r1', 'Good mor')) });
     const words = screen.getByText('Good mor');
     expect(words.closest('article')).toHaveAttribute('aria-busy', 'true');
@@ -120,7 +120,7 @@ describe('the transcript', () => {
     expect(screen.getByText('Good morning')).toBe(words);
   });
 
-  test('only the row that has changed is drawn again', () => {
+  test('[14] only the row that has changed is drawn again', () => {
     const r1 = run('r1', 'Hi', 'Hello');
     const r2 = going('r2', 'More', { parent_id: 'r1' });
     const { store } = draw(open([r1, r2]));
@@ -135,7 +135,7 @@ describe('the transcript', () => {
     expect(seen).toEqual([]);
   });
 
-  test('between words it says that it works, and for what it waits after 20 s', () => {
+  test('[20] between words it says that it works, and for what it waits after 20 s', () => {
     const at = (s: number) => new Date(Date.now() - s * 1000).toISOString();
     const { store } = draw(open([going('r1', 'Hi', { started_at: at(3) })]));
     expect(screen.getByText('Working')).toBeInTheDocument();
@@ -144,7 +144,7 @@ describe('the transcript', () => {
     expect(screen.getByText('Waiting for the model')).toBeInTheDocument();
   });
 
-  test('separates days', () => {
+  test('[26] separates days', () => {
     const at = (days: number) => ({
       message_id: `m${days}`,
       text: 'x',
@@ -181,7 +181,7 @@ describe('a stopped run', () => {
     receipt: { text: 'I am ad', ran: ['a'], not_run: ['b'] },
   });
 
-  test('keeps its text and says what did not run', () => {
+  test('[9] keeps its text and says what did not run', () => {
     draw(open([stopped]));
     expect(screen.getByText('I am ad')).toBeInTheDocument();
     expect(screen.getByRole('button', { name: /Added “Milk”/ })).toBeInTheDocument();
@@ -207,7 +207,7 @@ describe('a stopped run', () => {
     expect(receiptOf(r)).toBe(text);
   });
 
-  test('Escape stops, unless a menu has the first claim', async () => {
+  test('[8] Escape stops, unless a menu has the first claim', async () => {
     const { store, user } = draw(open([going('r1', 'Hi')]));
     await user.click(composer());
     await user.keyboard('{Escape}');
@@ -246,7 +246,7 @@ test('a failure that says itself what is saved says it once', async () => {
 describe('answering again', () => {
   const again = () => screen.getByRole('button', { name: 'Answer again' });
 
-  test('goes ahead where nothing was changed', async () => {
+  test('[24] [25] goes ahead where nothing was changed', async () => {
     const calls = [
       call('list_tasks', {}, { result: { count: 2, tasks: [] } }),
       call('add_task', { title: 'Milk' }, { status: 'failed', error: { code: 'invalid', message: 'No.' } }),
@@ -256,7 +256,7 @@ describe('answering again', () => {
     expect(callsOf(store, 'regenerate')).toEqual([['r1']]);
   });
 
-  test('asks first where something was, and says what', async () => {
+  test('[25] asks first where something was, and says what', async () => {
     const calls = [
       call('list_tasks', {}, { result: { count: 2, tasks: [] } }),
       call('add_task', { title: 'Milk' }, { result: { task: task(1, 'Milk') } }),
@@ -281,7 +281,7 @@ describe('answering again', () => {
     expect(screen.queryByRole('dialog')).toBeNull();
   });
 
-  test('asks also before a failed one is tried again', async () => {
+  test('[25] asks also before a failed one is tried again', async () => {
     const failed = run('r1', 'Add milk', '', {
       status: 'failed',
       calls: [call('add_task', { title: 'Milk' }, { result: { task: task(1, 'Milk') } })],
@@ -301,7 +301,7 @@ describe('branches', () => {
     message: { message_id: 'm2', text: 'One', time: '2026-11-23T10:42:00Z', regenerates: 'r1' },
   });
 
-  test('the newest is shown, and the switch goes to the others', async () => {
+  test('[24] the newest is shown, and the switch goes to the others', async () => {
     const { user, onTip } = draw(open([first, again]));
     expect(screen.getByText('Second answer')).toBeInTheDocument();
     expect(screen.queryByText('First answer')).toBeNull();
@@ -310,7 +310,7 @@ describe('branches', () => {
     expect(onTip).toHaveBeenCalledWith('r1');
   });
 
-  test('an older one can be looked at and continued', async () => {
+  test('[24] an older one can be looked at and continued', async () => {
     const { store, user, onTip } = draw(open([first, again]), 'r1');
     expect(screen.getByText('First answer')).toBeInTheDocument();
     await user.type(composer(), 'go on{Enter}');
@@ -318,7 +318,7 @@ describe('branches', () => {
     expect(onTip).toHaveBeenCalledWith(undefined);
   });
 
-  test('editing a message sends it again in its place, and keeps the draft', async () => {
+  test('[24] editing a message sends it again in its place, and keeps the draft', async () => {
     const second = run('r2', 'Two', 'x', { parent_id: 'r1' });
     const { store, user } = draw(open([first, second]));
     await user.type(composer(), 'a draft');
@@ -330,7 +330,7 @@ describe('branches', () => {
     expect(composer()).toHaveValue('a draft');
   });
 
-  test('editing says whether the old answer has done something', async () => {
+  test('[25] editing says whether the old answer has done something', async () => {
     const calls = [call('add_task', { title: 'Milk' }, { result: { task: task(1, 'Milk') } })];
     const { user } = draw(
       open([run('r1', 'Hi', 'Hello'), run('r2', 'Add milk', 'Added.', { parent_id: 'r1', calls })]),
@@ -342,7 +342,7 @@ describe('branches', () => {
     expect(screen.getByText(/^Editing your message/)).toHaveTextContent('What was done for it stays done.');
   });
 
-  test('editing the first message branches from the root', async () => {
+  test('[24] editing the first message branches from the root', async () => {
     const { store, user } = draw(open([first]));
     await user.click(screen.getByRole('button', { name: 'Edit and resend' }));
     await waitFor(() => expect(composer()).toHaveValue('One'));
@@ -352,7 +352,7 @@ describe('branches', () => {
 });
 
 describe('messages that are not answered yet', () => {
-  test('queued ones stand above the box and can be taken back', async () => {
+  test('[10] queued ones stand above the box and can be taken back', async () => {
     const active = going('r1', 'Add milk');
     const queued = run('r2', 'And bread', '', { parent_id: 'r1', status: 'queued', steps: [] });
     const { store, user } = draw(open([active, queued]));
@@ -364,7 +364,7 @@ describe('messages that are not answered yet', () => {
     await waitFor(() => expect(composer()).toHaveValue('And bread'));
   });
 
-  test('one that was not sent says so and offers what can be done', async () => {
+  test('[6] one that was not sent says so and offers what can be done', async () => {
     const { store, user } = draw({
       ...open([run('r1', 'Hi', 'Hello')]),
       outbox: [
@@ -388,7 +388,7 @@ describe('messages that are not answered yet', () => {
     await waitFor(() => expect(composer()).toHaveValue('kept\n\nLost?'));
   });
 
-  test('one that waits for the connection leaves nothing to stop', () => {
+  test('[6] [8] one that waits for the connection leaves nothing to stop', () => {
     draw({
       ...open([run('r1', 'Hi', 'Hello')]),
       outbox: [{ id: 'm9', conversationId: 'c1', text: 'Later', status: 'waiting', createdAt: 0 }],
@@ -426,7 +426,7 @@ describe('scrolling', () => {
   const jump = () => screen.queryByRole('button', { name: /Jump to latest/ });
   const many = [run('r1', 'a', 'b'), run('r2', 'c', 'd', { parent_id: 'r1' })];
 
-  test('any way up releases at once, within 64 px too; the way back attaches', () => {
+  test('[15] any way up releases at once, within 64 px too; the way back attaches', () => {
     draw(open(many));
     const { el, to } = sized(1000);
     expect(jump()).toBeNull();
@@ -440,7 +440,7 @@ describe('scrolling', () => {
     expect(jump()).not.toBeNull();
   });
 
-  test('keys and fingers release as well', () => {
+  test('[15] keys and fingers release as well', () => {
     draw(open(many));
     const { el, to } = sized(1000);
     fireEvent.keyDown(el, { key: 'PageUp' });
@@ -453,7 +453,7 @@ describe('scrolling', () => {
     expect(jump()).not.toBeNull();
   });
 
-  test('a shorter content releases nobody', () => {
+  test('[15] a shorter content releases nobody', () => {
     draw(open(many));
     const { size, to } = sized(1000);
     size.height = 900;
@@ -461,7 +461,7 @@ describe('scrolling', () => {
     expect(jump()).toBeNull();
   });
 
-  test('counts what has come since, and goes there', async () => {
+  test('[16] counts what has come since, and goes there', async () => {
     const { store, user } = draw(open(many));
     const { el, to } = sized(1000);
     to(100);
@@ -473,7 +473,7 @@ describe('scrolling', () => {
     expect(jump()).toBeNull();
   });
 
-  test('sending goes to the end', async () => {
+  test('[16] sending goes to the end', async () => {
     const { user } = draw(open(many));
     const { el, to } = sized(1000);
     to(100);

@@ -44,7 +44,7 @@ const html = (text: string, growing = false) => {
 };
 
 describe('a growing text', () => {
-  test.each(Array.from({ length: 120 }, (_, i) => i + 1))('reads in any pieces as at once (seed %i)', (seed) => {
+  test.each(Array.from({ length: 120 }, (_, i) => i + 1))('[19] reads in any pieces as at once (seed %i)', (seed) => {
     const next = random(seed);
     const text = document(next);
     let blocks: Blocks | undefined;
@@ -57,7 +57,7 @@ describe('a growing text', () => {
     expect(blocks?.blocks.map((b) => b.token)).toEqual(readAll(text).blocks.map((b) => b.token));
   });
 
-  test.each([7, 8, 9])('is drawn the same in the end (seed %i)', (seed) => {
+  test.each([7, 8, 9])('[19] is drawn the same in the end (seed %i)', (seed) => {
     const next = random(seed);
     const text = document(next);
     const { container, rerender, unmount } = render(<Markdown text="" growing />);
@@ -72,7 +72,7 @@ describe('a growing text', () => {
     expect(drawn).toBe(html(text));
   });
 
-  test('keeps the elements of finished blocks', () => {
+  test('[19] keeps the elements of finished blocks', () => {
     const start = 'First.\n\nSecond.\n\nThird.\n\nFourth.\n\nFifth';
     const { container, rerender } = render(<Markdown text={start} growing />);
     const before = [...container.querySelectorAll('p')];
@@ -82,7 +82,7 @@ describe('a growing text', () => {
     expect(after.slice(0, 4)).toEqual(before.slice(0, 4));
   });
 
-  test('never freezes what later text can change', () => {
+  test('[19] never freezes what later text can change', () => {
     const a = readMore('One.\n\nTwo.\n\nThree.\n\nFour.\n\n- item');
     const b = readMore('One.\n\nTwo.\n\nThree.\n\nFour.\n\n- item\n- more', a);
     expect(b.blocks[0]).toBe(a.blocks[0]);
@@ -90,7 +90,7 @@ describe('a growing text', () => {
     expect(b.blocks.at(-1)?.raw).toBe('- item\n- more');
   });
 
-  test('resolves a link that is defined below it once the text is whole', () => {
+  test('[19] resolves a link that is defined below it once the text is whole', () => {
     const text = 'See [the page][p].\n\nMore.\n\nAnd more.\n\nThe end.\n\n[p]: https://example.com/';
     const { rerender } = render(<Markdown text="See [the page][p].\n\n" growing />);
     rerender(<Markdown text={text} growing />);
@@ -110,11 +110,11 @@ describe('unfinished constructs', () => {
     ['| a | b |', '<th dir="auto" scope="col">b</th>'],
     ['| a | b |\n|--', '<th dir="auto" scope="col">b</th>'],
     ['- one\n- **two', '<strong>two</strong>'],
-  ])('%j is drawn as what it will be', (text, expected) => {
+  ])('[19] %j is drawn as what it will be', (text, expected) => {
     expect(html(text, true)).toContain(expected);
   });
 
-  test('every prefix of everything can be drawn', () => {
+  test('[19] every prefix of everything can be drawn', () => {
     const text = pieces.join('');
     const { rerender } = render(<Markdown text="" growing />);
     expect(() => {
@@ -155,7 +155,7 @@ describe('safety', () => {
     'a <b>b</b> <script src="https://evil.example"></script> c',
   ];
 
-  test.each(corpus)('%j', (text) => {
+  test.each(corpus)('[27] %j', (text) => {
     for (const growing of [false, true]) {
       const { container, unmount } = render(<Markdown text={text} growing={growing} />);
       expect(
@@ -175,7 +175,7 @@ describe('safety', () => {
     }
   });
 
-  test('HTML is shown as the text it is', () => {
+  test('[27] HTML is shown as the text it is', () => {
     const { container } = render(<Markdown text={'a <b onclick="x()">b</b>\n\n<div>block</div>'} />);
     expect(container).toHaveTextContent('a <b onclick="x()">b</b>');
     expect(container).toHaveTextContent('<div>block</div>');
@@ -189,13 +189,13 @@ describe('safety', () => {
     ['example.com', undefined],
     ['#top', undefined],
     ['', undefined],
-  ])('safeHref(%j)', (href, expected) => {
+  ])('[27] safeHref(%j)', (href, expected) => {
     expect(safeHref(href)).toBe(expected);
   });
 });
 
 describe('code', () => {
-  test('names its language, breaks lines on demand and copies', async () => {
+  test('[22] names its language, breaks lines on demand and copies', async () => {
     const user = userEvent.setup();
     render(<Markdown text={'```ts title=x\nconst a = 1;\n```'} />);
     expect(screen.getByText('ts')).toBeInTheDocument();

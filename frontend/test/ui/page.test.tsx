@@ -146,6 +146,20 @@ describe('the page', () => {
   });
 });
 
+test('[17] how the transcript moves while an answer is written is chosen in the account menu', async () => {
+  const { user } = draw();
+  const choose = async (name: string) => {
+    await user.click(screen.getByRole('button', { name: 'Account and settings' }));
+    await user.click(screen.getByRole('menuitemradio', { name }));
+  };
+  await choose('Keep my question at the top');
+  expect(localStorage.getItem('parley.view.follow')).toBe('question');
+  await user.click(screen.getByRole('button', { name: 'Account and settings' }));
+  expect(screen.getByRole('menuitemradio', { name: 'Keep my question at the top' })).toBeChecked();
+  await user.click(screen.getByRole('menuitemradio', { name: 'Follow its end' }));
+  expect(localStorage.getItem('parley.view.follow')).toBe('end');
+});
+
 describe('conversations', () => {
   test('are grouped by day, those that are pinned first', () => {
     const now = new Date('2026-11-23T12:00:00');

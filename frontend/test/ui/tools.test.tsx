@@ -63,7 +63,7 @@ test.each<[string, unknown, unknown, string]>([
   expect(doneSummary(call(name, args, { result: res })).text).toBe(text);
 });
 
-test('[30] [37] opens to its arguments and result, and copies them', async () => {
+test('[23] [30] [37] opens to its arguments and result, and copies them', async () => {
   const user = userEvent.setup();
   show(<ToolCallCard call={call('search_web', { q: 'x' }, { result: { pages: 3 } })} connected />);
   expect(screen.queryByText('Arguments')).toBeNull();
