@@ -13,48 +13,54 @@ import (
 // test; its violations are one failure.
 func runChaos(args ...string) func(context.Context, *job) error {
 	return func(ctx context.Context, j *job) error {
-		bin := filepath.Join(filepath.Dir(j.ws.bin), "chaos")
-		if err := j.exec(ctx, command{args: []string{"go", "build", "-o", bin, "./tools/chaos"}}); err != nil {
-			return err
-		}
-		file := filepath.Join(j.ws.logs, j.phase.name+".json")
-		j.at("hurting and checking")
-		err := j.exec(ctx, command{args: append([]string{bin, "--json", file}, args...), env: []string{"PARLEY_BIN=" + j.ws.bin}})
-		return chaosInto(j, file, err)
+		return j.chaos(ctx, "hurting and checking", "PARLEY_BIN="+j.ws.bin, chaosInto, args...)
 	}
 }
 
 // runPlants is a phase of every planted bug, each of which chaos must catch.
 func runPlants(ctx context.Context, j *job) error {
+	return j.chaos(ctx, "hunting", "PARLEY_FAULTS_BIN="+j.ws.faultsBin(), plantsInto, "--plants")
+}
+
+// chaos runs tools/chaos and lets into count what it wrote down.
+func (j *job) chaos(ctx context.Context, doing, env string, into func(j *job, file string, runErr error) error, args ...string) error {
 	bin := filepath.Join(filepath.Dir(j.ws.bin), "chaos")
 	if err := j.exec(ctx, command{args: []string{"go", "build", "-o", bin, "./tools/chaos"}}); err != nil {
 		return err
 	}
 	file := filepath.Join(j.ws.logs, j.phase.name+".json")
-	j.at("hunting")
-	err := j.exec(ctx, command{args: []string{bin, "--plants", "--json", file}, env: []string{"PARLEY_FAULTS_BIN=" + j.ws.faultsBin()}})
-	return plantsInto(j, file, err)
+	j.at("%s", doing)
+	return into(j, file, j.exec(ctx, command{args: append([]string{bin, "--json", file}, args...), env: []string{env}}))
+}
+
+// written reads what a run wrote down. Without that, how the program ended is
+// all there is to say.
+func written[T any](file string, runErr error) (r T, err error) {
+	b, err := os.ReadFile(file)
+	switch {
+	case err != nil && runErr != nil:
+		return r, runErr
+	case err != nil:
+		return r, fmt.Errorf("chaos wrote down nothing: %w", err)
+	}
+	if err := json.Unmarshal(b, &r); err != nil {
+		return r, fmt.Errorf("%s: %w", file, err)
+	}
+	return r, nil
 }
 
 // plantsInto counts what a hunt wrote down: each bug is a test.
 func plantsInto(j *job, file string, runErr error) error {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		if runErr != nil {
-			return runErr
-		}
-		return fmt.Errorf("chaos wrote down nothing: %w", err)
-	}
-	var r struct {
+	r, err := written[struct {
 		Seed   uint64
 		Plants []struct {
 			Bug, Elsewhere, Check, What string
 			Caught                      bool
 			Runs                        int
 		}
-	}
-	if err := json.Unmarshal(b, &r); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	}](file, runErr)
+	if err != nil {
+		return err
 	}
 	for _, p := range r.Plants {
 		switch {
@@ -69,24 +75,16 @@ func plantsInto(j *job, file string, runErr error) error {
 	return runErr
 }
 
-// chaosInto counts what a run of tools/chaos wrote down. Without that, how the
-// program ended is all there is to say.
+// chaosInto counts what a run of tools/chaos wrote down.
 func chaosInto(j *job, file string, runErr error) error {
-	b, err := os.ReadFile(file)
-	if err != nil {
-		if runErr != nil {
-			return runErr
-		}
-		return fmt.Errorf("chaos wrote down nothing: %w", err)
-	}
-	var r struct {
+	r, err := written[struct {
 		Seed       uint64
 		Checks     []string
 		Dir        string
 		Violations []struct{ Check, User, Conversation, Run, What string }
-	}
-	if err := json.Unmarshal(b, &r); err != nil {
-		return fmt.Errorf("%s: %w", file, err)
+	}](file, runErr)
+	if err != nil {
+		return err
 	}
 	said := map[string][]string{}
 	for _, v := range r.Violations {
