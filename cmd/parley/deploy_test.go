@@ -48,7 +48,7 @@ func TestDeployInMidSentence(t *testing.T) {
 		key := fmt.Sprintf("q%d", i)
 		r := d.reader(fmt.Sprintf("person%d", i%20), key, key, strings.Join(words(key, pieces), ""))
 		readers[i] = r
-		read := []func(context.Context) error{r.readSocket, r.readSSE, r.waitJSON}[i%3]
+		read := r.read(i)
 		reading.Go(func() {
 			if err := read(ctx); err != nil {
 				failed <- err
@@ -184,7 +184,7 @@ func (d *deployment) newcomers(ctx context.Context, people int) (stop func()) {
 				r := d.reader(fmt.Sprintf("new%d", i), key, key, strings.Join(words(key, 3), ""))
 				transport := &http.Transport{DisableKeepAlives: true}
 				r.http = &http.Client{Transport: transport}
-				if err := []func(context.Context) error{r.readSocket, r.readSSE, r.waitJSON}[i%3](ctx); err != nil {
+				if err := r.read(i)(ctx); err != nil {
 					d.t.Error(err)
 					return
 				}
@@ -276,7 +276,7 @@ func TestDeployHandsLongAnswersOver(t *testing.T) {
 		key := fmt.Sprintf("q%d", i)
 		r := d.reader(fmt.Sprintf("person%d", i), key, key, strings.Join(words(key, pieces), ""))
 		readers[i] = r
-		read := []func(context.Context) error{r.readSocket, r.readSSE, r.waitJSON}[i%3]
+		read := r.read(i)
 		reading.Go(func() {
 			if err := read(ctx); err != nil {
 				t.Error(err)
@@ -339,7 +339,7 @@ func TestDeployAgainAndAgainInOneAnswer(t *testing.T) {
 	for i := range readers {
 		r := d.asks("ana", fmt.Sprintf("long %d", i))
 		readers[i] = r
-		read := []func(context.Context) error{r.readSocket, r.readSSE, r.waitJSON}[i]
+		read := r.read(i)
 		reading.Go(func() {
 			if err := read(ctx); err != nil {
 				t.Error(err)

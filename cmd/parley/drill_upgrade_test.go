@@ -64,7 +64,7 @@ func TestDrillUpgrade(t *testing.T) {
 			for k := range 6 { // at either edge, in each way
 				r := d.asks(who, fmt.Sprintf("%s %s%d%d", text, who, i, k))
 				said = append(said, r)
-				if err := []func(context.Context) error{r.readSocket, r.readSSE, r.waitJSON}[k%3](ctx); err != nil {
+				if err := r.read(k)(ctx); err != nil {
 					t.Errorf("%s: %v", who, err)
 				}
 			}

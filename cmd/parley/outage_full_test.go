@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -159,32 +158,7 @@ func TestOutageFullDisk(t *testing.T) {
 // within limit, with one of the statuses.
 func noRoom(ctx context.Context, t *testing.T, n *natsServer, limit time.Duration, full, freed func(), status ...int) {
 	t.Helper()
-	const answers = 6
-	db, finish := testkit.Postgres(t), make(chan struct{})
-	model := obedient(ctx, t, finish)
-	d := deploy(ctx, t, n.url(), db, model.URL, shortWaits...)
-	for _, role := range []string{"edge", "agentworker", "agentworker", "toolworker", "recorder"} {
-		d.start(ctx, role)
-	}
-	if err := d.asks("ana", "task before").waitJSON(ctx); err != nil {
-		t.Fatal(err)
-	}
-	var reading sync.WaitGroup
-	for i := range answers {
-		r := d.asks(fmt.Sprintf("reader%d", i), fmt.Sprintf("long %d", i))
-		read := []func(context.Context) error{r.readSocket, r.readSSE, r.waitJSON}[i%3]
-		reading.Go(func() {
-			if err := read(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	eventually(ctx, t, func(context.Context) error {
-		if n := len(asked(model)); n < answers+1 {
-			return fmt.Errorf("%d of %d answers have begun", n-1, answers)
-		}
-		return nil
-	})
+	d := newScene(ctx, t, n.url(), 6)
 
 	full()
 	over := time.Now().Add(outage(t))
@@ -192,7 +166,7 @@ func noRoom(ctx context.Context, t *testing.T, n *natsServer, limit time.Duratio
 	late := d.asks("ben", strings.Repeat("hello ", 1300))
 	late.id = "late"
 	refusedWith(t, "a message", within(ctx, limit, late.submit), status...)
-	close(finish) // the answers end while nothing can be stored
+	close(d.finish) // the answers end while nothing can be stored
 	if tasks, err := d.asks("ana", "").tasks(ctx); err != nil || len(tasks) != 1 {
 		t.Errorf("what Postgres knows: %q, %v", tasks, err)
 	}
@@ -202,7 +176,7 @@ func noRoom(ctx context.Context, t *testing.T, n *natsServer, limit time.Duratio
 	}
 	freed()
 
-	reading.Wait()
+	d.reading.Wait()
 	eventually(ctx, t, late.waitJSON) // the same id
 	if n := late.accepted(ctx); n != 1 {
 		t.Errorf("the message that was refused is in the log %d times", n)
@@ -210,9 +184,5 @@ func noRoom(ctx context.Context, t *testing.T, n *natsServer, limit time.Duratio
 	if err := d.asks("ana", "task after").waitJSON(ctx); err != nil {
 		t.Error(err)
 	}
-	js, err := jetstream.New(n.connect())
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(ctx, t, func(ctx context.Context) error { return archived(ctx, t, js, db) })
+	d.over(ctx, t, n.connect())
 }

@@ -3,14 +3,10 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parleychat/parley/internal/testkit"
 )
@@ -42,34 +38,7 @@ func TestOutageOfNATS(t *testing.T) {
 // and nothing that was accepted is lost.
 func outageOfNATS(ctx context.Context, t *testing.T, n *natsServer, away, back func()) {
 	t.Helper()
-	const answers = 9
-	db, finish := testkit.Postgres(t), make(chan struct{})
-	model := obedient(ctx, t, finish)
-	d := deploy(ctx, t, n.url(), db, model.URL, shortWaits...)
-	for _, role := range []string{"edge", "agentworker", "agentworker", "toolworker", "recorder"} {
-		d.start(ctx, role)
-	}
-	if err := d.asks("ana", "task before").waitJSON(ctx); err != nil {
-		t.Fatal(err)
-	}
-	var reading sync.WaitGroup
-	readers := make([]*reader, answers)
-	for i := range readers {
-		r := d.asks(fmt.Sprintf("reader%d", i), fmt.Sprintf("long %d", i))
-		readers[i] = r
-		read := []func(context.Context) error{r.readSocket, r.readSSE, r.waitJSON}[i%3]
-		reading.Go(func() {
-			if err := read(ctx); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	eventually(ctx, t, func(context.Context) error {
-		if n := len(asked(model)); n < answers+1 {
-			return fmt.Errorf("%d of %d answers have begun", n-1, answers)
-		}
-		return nil
-	})
+	d := newScene(ctx, t, n.url(), 9)
 
 	away()
 	over := time.Now().Add(outage(t))
@@ -99,16 +68,11 @@ func outageOfNATS(ctx context.Context, t *testing.T, n *natsServer, away, back f
 	if err := d.asks("ana", "task after").waitJSON(ctx); err != nil {
 		t.Error(err)
 	}
-	close(finish)
-	reading.Wait()
-	for _, r := range readers {
+	close(d.finish)
+	d.over(ctx, t, n.connect())
+	for _, r := range d.readers {
 		if r.moves != 0 {
 			t.Errorf("the edge sent %s away", r.user)
 		}
 	}
-	js, err := jetstream.New(n.connect())
-	if err != nil {
-		t.Fatal(err)
-	}
-	eventually(ctx, t, func(ctx context.Context) error { return archived(ctx, t, js, db) })
 }

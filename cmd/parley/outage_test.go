@@ -8,9 +8,11 @@ import (
 	"net/http"
 	"os"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parleychat/parley/events"
@@ -160,6 +162,57 @@ func archived(ctx context.Context, t testing.TB, js jetstream.JetStream, db test
 		return fmt.Errorf("%d of %d commits are archived", rows, n)
 	}
 	return nil
+}
+
+// A scene is a deployment in the middle of answers: they end once finish is closed.
+type scene struct {
+	*deployment
+	db      testkit.Database
+	readers []*reader
+	reading sync.WaitGroup
+	finish  chan struct{}
+}
+
+// newScene starts every role on the NATS at url and as many answers, and returns when
+// all are being written. Ana has a task.
+func newScene(ctx context.Context, t *testing.T, url string, answers int) *scene {
+	t.Helper()
+	s := &scene{db: testkit.Postgres(t), finish: make(chan struct{})}
+	model := obedient(ctx, t, s.finish)
+	s.deployment = deploy(ctx, t, url, s.db, model.URL, shortWaits...)
+	for _, role := range []string{"edge", "agentworker", "agentworker", "toolworker", "recorder"} {
+		s.start(ctx, role)
+	}
+	if err := s.asks("ana", "task before").waitJSON(ctx); err != nil {
+		t.Fatal(err)
+	}
+	for i := range answers {
+		r := s.asks(fmt.Sprintf("reader%d", i), fmt.Sprintf("long %d", i))
+		s.readers = append(s.readers, r)
+		s.reading.Go(func() {
+			if err := r.read(i)(ctx); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	eventually(ctx, t, func(context.Context) error {
+		if n := len(asked(model)); n < answers+1 {
+			return fmt.Errorf("%d of %d answers have begun", n-1, answers)
+		}
+		return nil
+	})
+	return s
+}
+
+// over waits until the answers have been read and everything is archived.
+func (s *scene) over(ctx context.Context, t *testing.T, nc *nats.Conn) {
+	t.Helper()
+	s.reading.Wait()
+	js, err := jetstream.New(nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	eventually(ctx, t, func(ctx context.Context) error { return archived(ctx, t, js, s.db) })
 }
 
 func TestOutageOfPostgres(t *testing.T) {

@@ -200,6 +200,11 @@ func (r *reader) look(ctx context.Context, location string, run events.RunID) er
 	return errMoved
 }
 
+// read is one of the three ways to read the answer.
+func (r *reader) read(way int) func(context.Context) error {
+	return []func(context.Context) error{r.readSocket, r.readSSE, r.waitJSON}[way%3]
+}
+
 // readSSE reads the answer as server-sent events, going on with Last-Event-ID.
 func (r *reader) readSSE(ctx context.Context) error {
 	last := ""
