@@ -214,6 +214,24 @@ func TestDecisionsAreNumbered(t *testing.T) {
 	}
 }
 
+// Two branches may each take the next number of a migration, and git sees no conflict.
+func TestMigrationsAreNumbered(t *testing.T) {
+	t.Parallel()
+	n := 0
+	for _, file := range tracked(t, ".sql") {
+		name, ok := strings.CutPrefix(file, "migrations/")
+		if !ok {
+			continue
+		}
+		if n++; !strings.HasPrefix(name, fmt.Sprintf("%04d_", n)) {
+			t.Errorf("%s: it should be number %d", file, n)
+		}
+	}
+	if n == 0 {
+		t.Error("there are no migrations")
+	}
+}
+
 func TestReadmeMapsEveryPackage(t *testing.T) {
 	t.Parallel()
 	readme := read(t, "README.md")
