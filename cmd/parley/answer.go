@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -83,7 +84,7 @@ func (t *talk) follow(ctx context.Context, body map[string]string, p *printer) e
 			return p.unfinished(fmt.Errorf("gave up after %v: %w", t.reconnect, err))
 		case !renew && !told:
 			told = true
-			fmt.Fprintf(t.e.stderr, "\n  (%s; %s)\n", trouble(err), p.meanwhile())
+			fmt.Fprintf(t.e.stderr, "\n  (%s; %s)\n", strings.TrimSuffix(trouble(err), "."), p.meanwhile())
 		}
 		if err := t.again(ctx, pause/2+rand.N(pause/2+1)); err != nil {
 			return p.unfinished(err)

@@ -29,6 +29,11 @@ import (
 // second, and what was not finished goes on at the next start.
 const stopGrace = 300 * time.Millisecond
 
+// devAckWait is less than the 15 s of a deployment: who starts dev again in the
+// middle of an answer waits for it, because NATS forgets over a restart that the
+// answer was given back. One machine has no network to wait for.
+const devAckWait = 5 * time.Second
+
 type devCmd struct {
 	Model          `embed:""`
 	Addr           string   `help:"Where the page and the API listen; for dev on loopback only." default:"127.0.0.1:7420" group:"Servers"`
@@ -220,7 +225,7 @@ func (m *machine) startPostgres(ctx context.Context) (string, error) {
 
 func (m *machine) provision(ctx context.Context) (string, error) {
 	p := m.e.patience(0) // NATS and Postgres are there, or were named and should be
-	if err := p.provision(ctx, m.conn, eventlog.Layout{}); err != nil {
+	if err := p.provision(ctx, m.conn, eventlog.Layout{AgentAckWait: devAckWait, ToolAckWait: devAckWait}); err != nil {
 		return "", err
 	}
 	if err := p.migrate(ctx, m.ownerURL, "--database-url"); err != nil {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 )
 
 // DataDir returns the name of a Parley data directory that does not exist yet
@@ -19,7 +20,12 @@ func DataDir(t testing.TB) string {
 		t.Fatalf("testkit: data directory: %v", err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(parent); err != nil {
+		// A Postgres that is stopped at once ends before the last of its children.
+		err := os.RemoveAll(parent)
+		for begun := time.Now(); err != nil && time.Since(begun) < 10*time.Second; err = os.RemoveAll(parent) {
+			<-time.After(20 * time.Millisecond)
+		}
+		if err != nil {
 			t.Errorf("testkit: remove data directory: %v", err)
 		}
 	})
