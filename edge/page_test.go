@@ -12,7 +12,7 @@ func TestPage(t *testing.T) {
 	get := func(path string, headers ...string) reply { t.Helper(); return w.do("", "GET", path, "", headers...) }
 	page := get("/", "Accept", "text/html,*/*;q=0.8")
 	csp := page.header.Get("Content-Security-Policy")
-	for _, want := range []string{"default-src 'none'", "script-src 'self';", "frame-ancestors " + testOrigin, "require-trusted-types-for 'script'", "img-src 'self' data: blob:", "connect-src 'self' ws://localhost:5173"} {
+	for _, want := range []string{"default-src 'none'", "script-src 'self';", "frame-ancestors " + testOrigin, "require-trusted-types-for 'script'; trusted-types 'none'", "img-src 'self' data: blob:", "connect-src 'self' ws://localhost:5173"} {
 		if !strings.Contains(csp, want) {
 			t.Errorf("policy %q lacks %q", csp, want)
 		}

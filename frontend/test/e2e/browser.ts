@@ -30,8 +30,8 @@ export function executable(setting: string, ...names: string[]): string {
   throw new Error(`${setting} must name a browser`);
 }
 
-export function launch(): Promise<Browser> {
-  return chromium.launch({
+export function chromiumOptions() {
+  return {
     executablePath: executable('PARLEY_CHROMIUM', 'chromium', 'chromium-browser', 'google-chrome'),
     args: [
       '--no-sandbox',
@@ -42,7 +42,11 @@ export function launch(): Promise<Browser> {
       '--disable-component-update',
       '--disable-sync',
     ],
-  });
+  };
+}
+
+export function launch(): Promise<Browser> {
+  return chromium.launch(chromiumOptions());
 }
 
 let people = 0;
@@ -53,7 +57,7 @@ export class Person {
   readonly problems: string[] = [];
   /** Complaints that a test asks for, as while the server is away. */
   expected: RegExp | undefined;
-  private readonly context: BrowserContext;
+  readonly context: BrowserContext;
   private readonly server: Server;
 
   private constructor(context: BrowserContext, server: Server, name: string) {

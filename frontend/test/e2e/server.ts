@@ -15,16 +15,15 @@ function binary(): string {
   return bin;
 }
 
-interface Options {
-  /** Words per second of the demo model. */
-  rate: number;
-}
+/** Who answers: the demo model at so many words per second (0: at once), or a model at an address. */
+type Options = { rate: number } | { model: string };
 
 /** A Parley of its own, with everything it needs, on a free port. */
 export class Server {
   private child: ChildProcess | undefined;
   private address = '127.0.0.1:0';
   private output = '';
+  private readonly tokens = new Map<string, string>();
 
   private readonly dir: string;
   private readonly options: Options;
@@ -51,7 +50,12 @@ export class Server {
 
   /** Starts the process, on the address and the data of the last time. */
   async run(): Promise<void> {
-    const args = ['dev', '--addr', this.address, '--data-dir', this.dir, '--demo-rate', String(this.options.rate)];
+    const { options } = this;
+    const model =
+      'model' in options
+        ? ['--openai-base-url', options.model, '--model', 'script']
+        : ['--demo-rate', String(options.rate)];
+    const args = ['dev', '--addr', this.address, '--data-dir', this.dir, ...model];
     // Away from the sources, so that the binary serves the page it holds.
     const child = spawn(binary(), args, { cwd: this.dir, stdio: ['ignore', 'pipe', 'pipe'] });
     this.child = child;
@@ -82,16 +86,19 @@ export class Server {
   }
 
   /** What the log says, by the door that every other client uses. */
-  async api<T>(user: string, path: string): Promise<T> {
-    const issued = await fetch(`${this.url}/api/dev/token`, {
-      method: 'POST',
-      headers: { 'Content-Type': 'application/json' },
-      body: JSON.stringify({ user_id: user }),
+  async api<T>(user: string, path: string, body?: object): Promise<T> {
+    const res = await fetch(`${this.url}/api/${user}/${path}`, {
+      headers: { Authorization: `Bearer ${await this.token(user)}`, 'Content-Type': 'application/json' },
+      ...(body && { method: 'POST', body: JSON.stringify(body) }),
     });
-    const { token } = (await issued.json()) as { token: string };
-    const res = await fetch(`${this.url}/api/${user}/${path}`, { headers: { Authorization: `Bearer ${token}` } });
-    if (!res.ok) throw new Error(`GET ${path}: ${res.status} ${await res.text()}`);
+    if (!res.ok) throw new Error(`${path}: ${res.status} ${await res.text()}`);
     return (await res.json()) as T;
+  }
+
+  /** Says something by that door and waits for the answer; returns the conversation. */
+  async chat(user: string, message: string, conversation?: string): Promise<string> {
+    const body = { message, ...(conversation !== undefined && { conversation_id: conversation }) };
+    return (await this.api<{ conversation_id: string }>(user, 'chat', body)).conversation_id;
   }
 
   /** What the log of a conversation adds up to. */
@@ -105,7 +112,21 @@ export class Server {
     return state;
   }
 
+  private async token(user: string): Promise<string> {
+    const known = this.tokens.get(user);
+    if (known !== undefined) return known;
+    const issued = await fetch(`${this.url}/api/dev/token`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ user_id: user }),
+    });
+    const { token } = (await issued.json()) as { token: string };
+    this.tokens.set(user, token);
+    return token;
+  }
+
   private async end(signal: NodeJS.Signals): Promise<void> {
+    this.tokens.clear(); // the next process may sign with another key
     const { child } = this;
     this.child = undefined;
     if (child?.exitCode !== null || child.signalCode !== null) return;

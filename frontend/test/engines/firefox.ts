@@ -191,7 +191,7 @@ export async function startFirefox(): Promise<Engine> {
   };
   try {
     const url = await line(child, child.stderr, /WebDriver BiDi listening on (ws:\S+)/);
-    const problems: string[] = [];
+    let problems: string[] = [];
     const bidi = await Bidi.connect(`${url}/session`, (method, params) => {
       if (method !== 'log.entryAdded') return;
       const { level, text } = params as { level: string; text: string | null };
@@ -206,7 +206,11 @@ export async function startFirefox(): Promise<Engine> {
     return {
       version: `${capabilities.browserName} ${capabilities.browserVersion}`,
       tab: new FirefoxTab(bidi, context),
-      problems,
+      problems() {
+        const told = problems;
+        problems = [];
+        return Promise.resolve(told);
+      },
       async close() {
         await bidi.send('browser.close', {});
         await end();

@@ -1,5 +1,6 @@
 import { type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { createServer, type AddressInfo } from 'node:net';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
@@ -30,4 +31,14 @@ export function line(child: ChildProcess, from: Readable, pattern: RegExp): Prom
     });
   });
   return Promise.race([found, early(child)]);
+}
+
+/** A port for a program that cannot choose one itself. */
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }

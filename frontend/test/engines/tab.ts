@@ -18,8 +18,8 @@ export interface Engine {
   /** What it says it is. */
   version: string;
   tab: Tab;
-  /** What the browser complained about, if it tells. */
-  problems: string[];
+  /** What the browser has complained about since it was asked last. */
+  problems(): Promise<string[]>;
   close(): Promise<void>;
 }
 

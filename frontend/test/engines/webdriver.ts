@@ -1,12 +1,10 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 
-import { early, line, stop } from './process';
+import { early, freePort, line, stop } from './process';
 import { found, keys, patience, watch, type Engine, type Seen, type Tab } from './tab';
 
 /** How WebDriver names an element. */
@@ -34,10 +32,33 @@ class Session implements Tab {
 
   async open(url: string): Promise<void> {
     await request(`${this.url}/url`, { url });
+    await this.listen();
   }
 
   async reload(): Promise<void> {
     await request(`${this.url}/refresh`, {});
+    await this.listen();
+  }
+
+  /** WebDriver has no way to the console: the page itself writes down what goes wrong from here on. */
+  private async listen(): Promise<void> {
+    await this.run(() => {
+      const problems: string[] = [];
+      Object.assign(window, { problems });
+      addEventListener('error', (e) => problems.push(e.message));
+      addEventListener('unhandledrejection', (e) => problems.push(String(e.reason)));
+      document.addEventListener('securitypolicyviolation', (e) =>
+        problems.push(`CSP: ${e.effectiveDirective} ${e.blockedURI} ${e.sample}`),
+      );
+    });
+  }
+
+  problems(): Promise<string[]> {
+    return this.run(() => (window as unknown as { problems: string[] }).problems.splice(0));
+  }
+
+  private run<T>(script: () => T): Promise<T> {
+    return request<T>(`${this.url}/execute/sync`, { script: `return (${script.toString()})()`, args: [] });
   }
 
   async write(selector: string, text: string): Promise<void> {
@@ -134,7 +155,7 @@ export async function startWebKit(): Promise<Engine> {
     return {
       version,
       tab: session,
-      problems: [],
+      problems: () => session.problems(),
       async close() {
         await session.close();
         await end();
@@ -144,15 +165,6 @@ export async function startWebKit(): Promise<Engine> {
     await end();
     throw err;
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }
 
 /** The driver says nothing when it is ready: it is asked until it answers. */
