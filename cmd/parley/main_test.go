@@ -1,12 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"context"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -34,28 +32,10 @@ type process struct {
 	t    testing.TB
 	cmd  *exec.Cmd
 	done chan struct{}
-
-	mu   sync.Mutex
-	out  bytes.Buffer
-	news chan struct{}
+	said testkit.Output
 }
 
-// Write collects the output and wakes who waits for it.
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	select {
-	case p.news <- struct{}{}:
-	default:
-	}
-	return p.out.Write(b)
-}
-
-func (p *process) output() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.String()
-}
+func (p *process) output() string { return p.said.String() }
 
 // parley starts a parley process, killed at the end of the test if it still runs.
 func parley(t testing.TB, env []string, args ...string) *process {
@@ -78,8 +58,8 @@ func spawn(t testing.TB, bin string, env []string, args ...string) *process {
 // launch starts a process and collects what it says.
 func launch(t testing.TB, cmd *exec.Cmd) *process {
 	t.Helper()
-	p := &process{t: t, cmd: cmd, done: make(chan struct{}), news: make(chan struct{}, 1)}
-	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p := &process{t: t, cmd: cmd, done: make(chan struct{})}
+	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -106,17 +86,8 @@ func (p *process) expect(ctx context.Context, text string) {
 // expectAfter waits until the output contains text behind its first n bytes.
 func (p *process) expectAfter(ctx context.Context, n int, text string) {
 	p.t.Helper()
-	for !strings.Contains(p.output()[n:], text) {
-		select {
-		case <-p.news:
-		case <-p.done:
-			if !strings.Contains(p.output()[n:], text) {
-				p.t.Fatalf("%v ended without saying %q", p.cmd.Args[1:], text)
-			}
-			return
-		case <-ctx.Done():
-			p.t.Fatalf("%v did not say %q", p.cmd.Args[1:], text)
-		}
+	if !p.said.Await(ctx, p.done, n, text) {
+		p.t.Fatalf("%v did not say %q", p.cmd.Args[1:], text)
 	}
 }
 

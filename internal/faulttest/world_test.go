@@ -3,7 +3,6 @@
 package faulttest
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -149,32 +148,13 @@ func (w *world) delta(m *nats.Msg) {
 
 // A process is one running role.
 type process struct {
-	w       *world
-	role    string
-	cmd     *exec.Cmd
-	log     string // its fault log
-	done    chan struct{}
-	mortal  bool // it may end
-	mu      sync.Mutex
-	out     bytes.Buffer
-	changed chan struct{}
-}
-
-// Write collects the output.
-func (p *process) Write(b []byte) (int, error) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	select {
-	case p.changed <- struct{}{}:
-	default:
-	}
-	return p.out.Write(b)
-}
-
-func (p *process) output() string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return p.out.String()
+	w      *world
+	role   string
+	cmd    *exec.Cmd
+	log    string // its fault log
+	done   chan struct{}
+	mortal bool // it may end
+	said   testkit.Output
 }
 
 // ready is what each role says once it works.
@@ -204,10 +184,10 @@ func (w *world) launch(role string, env []string, args ...string) *process {
 	if role == "edge" {
 		args = append(args, "--addr", "127.0.0.1:0")
 	}
-	p := &process{w: w, role: role, done: make(chan struct{}), changed: make(chan struct{}, 1), cmd: exec.Command(w.bin, args...)}
+	p := &process{w: w, role: role, done: make(chan struct{}), cmd: exec.Command(w.bin, args...)}
 	p.log = filepath.Join(w.t.TempDir(), "faults")
 	p.cmd.Env = append(append(append([]string{}, w.env...), env...), "PARLEY_FAULT_LOG="+p.log)
-	p.cmd.Stdout, p.cmd.Stderr = p, p
+	p.cmd.Stdout, p.cmd.Stderr = &p.said, &p.said
 	if err := p.cmd.Start(); err != nil {
 		w.t.Fatal(err)
 	}
@@ -225,12 +205,12 @@ func (w *world) launch(role string, env []string, args ...string) *process {
 		}
 		p.kill()
 		if w.t.Failed() {
-			w.t.Logf("output of %s (%s):\n%s", role, p.cmd.ProcessState, p.output())
+			w.t.Logf("output of %s (%s):\n%s", role, p.cmd.ProcessState, p.said.String())
 		}
 	})
 	p.expect(ready[role])
 	if role == "edge" {
-		_, rest, _ := strings.Cut(p.output(), `"addr":"`)
+		_, rest, _ := strings.Cut(p.said.String(), `"addr":"`)
 		addr, _, _ := strings.Cut(rest, `"`)
 		w.mu.Lock()
 		w.urls = append(w.urls, "http://"+addr)
@@ -242,14 +222,8 @@ func (w *world) launch(role string, env []string, args ...string) *process {
 // expect waits until the process has said something.
 func (p *process) expect(text string) {
 	p.w.t.Helper()
-	for !strings.Contains(p.output(), text) {
-		select {
-		case <-p.changed:
-		case <-p.done:
-			p.w.t.Fatalf("%s ended without saying %q", p.role, text)
-		case <-p.w.ctx.Done():
-			p.w.t.Fatalf("%s did not say %q: %v", p.role, text, context.Cause(p.w.ctx))
-		}
+	if !p.said.Await(p.w.ctx, p.done, 0, text) {
+		p.w.t.Fatalf("%s did not say %q: %v", p.role, text, context.Cause(p.w.ctx))
 	}
 }
 
