@@ -26,11 +26,13 @@ const NotFound = later(() => import('./ui/NotFound').then((m) => m.NotFound));
 const Shortcuts = later(() => import('./ui/Shortcuts').then((m) => m.Shortcuts));
 for (const part of [Sidebar, Account, TaskPanel]) part.preload();
 
-/** The address of a conversation, and of one of its branches. */
-export function conversationPath(id: string | undefined, tip?: string): string {
+/** The address of a conversation, of one of its branches, of one of its messages. */
+export function conversationPath(id: string | undefined, tip?: string, message?: string): string {
   if (id === undefined) return '/';
-  const path = `/c/${encodeURIComponent(id)}`;
-  return tip === undefined ? path : `${path}?b=${encodeURIComponent(tip)}`;
+  const query = new URLSearchParams();
+  if (tip !== undefined) query.set('b', tip);
+  if (message !== undefined) query.set('m', message);
+  return `/c/${encodeURIComponent(id)}${query.size > 0 ? `?${query}` : ''}`;
 }
 
 type Layout = 'wide' | 'medium' | 'narrow';
@@ -65,7 +67,10 @@ export function Shell() {
   const actions = useActions();
   const [location, navigate] = useLocation();
   const [isConversation, params] = useRoute('/c/:id');
-  const tip = new URLSearchParams(useSearch()).get('b') ?? undefined;
+  const query = new URLSearchParams(useSearch());
+  const tip = query.get('b') ?? undefined;
+  const target = query.get('m') ?? undefined;
+  const [visit, setVisit] = useState(0);
   const id = isConversation ? params.id : undefined;
   const known = isConversation || location === '/';
 
@@ -80,7 +85,8 @@ export function Shell() {
 
   if (task && !tasks.open) setTask(undefined);
   const missing = useStore((s) => s.open?.status === 'not-found');
-  const found = known && !missing;
+  const deleted = useStore((s) => s.open?.state.deleted === true);
+  const found = known && !missing && !deleted;
   const taskCount = useStore((s) => {
     let n = 0;
     for (const row of Object.values(s.tasks.byId)) if (!row.deleted && row.status === 'open') n++;
@@ -93,8 +99,10 @@ export function Shell() {
   const setSidebar = sidebar.set;
   const setTasks = tasks.set;
   const go = useCallback(
-    (to: string | undefined) => {
-      navigate(conversationPath(to));
+    (to: string | undefined, message?: string) => {
+      const path = conversationPath(to, undefined, message);
+      navigate(path, { replace: path === window.location.pathname + window.location.search });
+      setVisit((n) => n + 1);
       if (narrow) setSidebar(false);
       if (to === undefined) chat.current?.focus();
     },
@@ -103,6 +111,10 @@ export function Shell() {
   const onTip = useCallback(
     (runId: string | undefined) => navigate(conversationPath(id, runId), { replace: true }),
     [navigate, id],
+  );
+  const onBranch = useCallback(
+    (runId: string) => navigate(conversationPath(id, runId, target), { replace: true }),
+    [navigate, id, target],
   );
   const showTask = useCallback(
     (taskId: number) => {
@@ -114,10 +126,9 @@ export function Shell() {
   const showMessage = useCallback(
     (to: string, runId: string | undefined) => {
       if (layout !== 'wide') setTasks(false);
-      if (to !== id) go(to);
-      if (runId !== undefined) chat.current?.show(to, runId);
+      go(to, runId);
     },
-    [go, id, layout, setTasks],
+    [go, layout, setTasks],
   );
 
   useEffect(() => {
@@ -142,7 +153,14 @@ export function Shell() {
 
   const side = (
     <ErrorBoundary text={t.crash.panel}>
-      <Sidebar currentId={id} onOpen={go} onClose={() => sidebar.set(false)} sheet={narrow} searchRef={search}>
+      <Sidebar
+        currentId={id}
+        currentMessage={target}
+        onOpen={go}
+        onClose={() => sidebar.set(false)}
+        sheet={narrow}
+        searchRef={search}
+      >
         <Account onShortcuts={() => setShortcuts(true)} />
       </Sidebar>
     </ErrorBoundary>
@@ -223,10 +241,25 @@ export function Shell() {
         />
         <Banners />
         <ErrorBoundary text={t.crash.panel} resetKey={id}>
-          {!found ? (
-            <NotFound text={known ? t.notFound.conversation : t.notFound.page} onBack={() => go(undefined)} />
+          {found ? (
+            <ChatInterface
+              ref={chat}
+              tip={tip}
+              onTip={onTip}
+              target={target}
+              visit={visit}
+              onBranch={onBranch}
+              onTask={showTask}
+            />
+          ) : deleted && id !== undefined ? (
+            <NotFound
+              title={t.notFound.deletedTitle}
+              text={t.notFound.deleted}
+              onBack={() => go(undefined)}
+              onRestore={() => void actions.restore(id)}
+            />
           ) : (
-            <ChatInterface ref={chat} tip={tip} onTip={onTip} onTask={showTask} />
+            <NotFound text={known ? t.notFound.conversation : t.notFound.page} onBack={() => go(undefined)} />
           )}
         </ErrorBoundary>
       </main>

@@ -1,7 +1,7 @@
-import { ChevronDown, Pencil, Pin, PinOff, Trash2 } from 'lucide-react';
+import { Archive, ArchiveRestore, ChevronDown, FileDown, Pencil, Pin, PinOff, Printer, Trash2 } from 'lucide-react';
 import { useState, type ReactNode } from 'react';
 
-import { useActions, useStore } from '../core/react';
+import { useActions, useStore, useStoreObject } from '../core/react';
 import { t } from '../i18n/t';
 import { Menu, MenuItem, MenuLine } from '../ui/Menu';
 import { TitleField } from '../ui/TitleField';
@@ -13,14 +13,20 @@ interface Props {
   onRemoved: () => void;
 }
 
+/** Export and print: seldom wanted, and not part of what the first view waits for. */
+const onPaper = () => import('./paper');
+
 /** The title of what is on screen, and what can be done with it. */
 export function ChatHeader({ start, end, onRemoved }: Props) {
   const id = useStore((s) => (s.open && s.open.status !== 'not-found' ? s.open.id : undefined));
   const missing = useStore((s) => s.open?.status === 'not-found');
   const title = useStore((s) => s.open?.state.title ?? '');
   const pinned = useStore((s) => s.open?.state.pinned === true);
+  const archived = useStore((s) => s.open?.state.archived === true);
   const actions = useActions();
+  const store = useStoreObject();
   const [renaming, setRenaming] = useState<string>();
+  const lost = () => void actions.toast('error', t.crash.missing);
 
   return (
     <header className="no-print flex h-13 shrink-0 items-center gap-1 border-b border-line px-2">
@@ -59,6 +65,39 @@ export function ChatHeader({ start, end, onRemoved }: Props) {
             }}
           >
             {pinned ? t.sidebar.unpin : t.sidebar.pin}
+          </MenuItem>
+          <MenuItem
+            icon={archived ? <ArchiveRestore size={16} /> : <Archive size={16} />}
+            onSelect={() => {
+              void actions.archive(id, !archived);
+            }}
+          >
+            {archived ? t.sidebar.unarchive : t.sidebar.archive}
+          </MenuItem>
+          <MenuLine />
+          <MenuItem
+            icon={<FileDown size={16} />}
+            onSelect={() => {
+              void onPaper().then((paper) => paper.exportAs(store, 'markdown'), lost);
+            }}
+          >
+            {t.sidebar.exportMarkdown}
+          </MenuItem>
+          <MenuItem
+            icon={<FileDown size={16} />}
+            onSelect={() => {
+              void onPaper().then((paper) => paper.exportAs(store, 'jsonl'), lost);
+            }}
+          >
+            {t.sidebar.exportJson}
+          </MenuItem>
+          <MenuItem
+            icon={<Printer size={16} />}
+            onSelect={() => {
+              void onPaper().then((paper) => paper.print(store), lost);
+            }}
+          >
+            {t.sidebar.print}
           </MenuItem>
           <MenuLine />
           <MenuItem

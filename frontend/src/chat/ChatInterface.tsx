@@ -20,13 +20,13 @@ import { MessageInput, type MessageInputHandle } from './MessageInput';
 import type { MessageListHandle } from './MessageList';
 import { QueueList, type QueuedMessage } from './QueueList';
 import { useStatus } from './useStatus';
+import { useTarget } from './useTarget';
+import { useTitle } from './useTitle';
 
 /** What the shortcuts of the page need of the chat. */
 export interface ChatHandle {
   focus: () => void;
   step: (by: 1 | -1) => void;
-  /** Brings the answer of a run into view as soon as its conversation is on screen. */
-  show: (conversationId: string, runId: string) => void;
 }
 
 interface Props {
@@ -34,6 +34,11 @@ interface Props {
   /** The newest run of the branch to show; undefined for the current one. */
   tip: string | undefined;
   onTip: (runId: string | undefined) => void;
+  /** The message that the address names, and how often it was asked for. */
+  target?: string | undefined;
+  visit?: number;
+  /** That message is on a branch that ends here. */
+  onBranch?: (tip: string) => void;
   onTask: (id: number) => void;
 }
 
@@ -50,7 +55,7 @@ MessageList.preload();
 const none: readonly OutboxItem[] = [];
 
 /** A conversation: its messages, and the box to write the next one. */
-export function ChatInterface({ ref, tip: wantedTip, onTip, onTask }: Props) {
+export function ChatInterface({ ref, tip: wantedTip, onTip, target, visit = 0, onBranch, onTask }: Props) {
   const open = useStore((s) => s.open);
   const pending = useStore(outboxHere, shallow);
   const connected = useStore((s) => s.connection.status === 'online');
@@ -63,7 +68,6 @@ export function ChatInterface({ ref, tip: wantedTip, onTip, onTask }: Props) {
   const list = useRef<MessageListHandle>(null);
   // The run whose message is being edited.
   const [editing, setEditing] = useState<Run>();
-  const [wanted, setWanted] = useState<{ conversationId: string; runId: string }>();
   const conversation = open?.state;
   // An address may name a branch that is not there.
   const tip = conversation?.runs.some((r) => r.run_id === wantedTip) ? wantedTip : undefined;
@@ -80,9 +84,10 @@ export function ChatInterface({ ref, tip: wantedTip, onTip, onTask }: Props) {
   }
 
   useStatus(conversation, open?.status === 'live');
-  useTitle(conversation?.title ?? '', conversation && activeRun(conversation) !== undefined);
+  useTitle();
   useRead();
   useNoFiles();
+  useTarget({ target, visit, tip, onBranch, show: (id) => list.current?.show(id) === true });
 
   const { shown, queued } = useMemo(() => {
     const all = conversation ? path(conversation, tip) : [];
@@ -108,19 +113,19 @@ export function ChatInterface({ ref, tip: wantedTip, onTip, onTask }: Props) {
       setEditing(undefined);
       actions.send(text, parentId === undefined || parentId === '' ? {} : { parentId });
       // What is sent is on the newest branch, whichever was shown.
-      if (wantedTip !== undefined) onTip(undefined);
+      if (wantedTip !== undefined || target !== undefined) onTip(undefined);
       list.current?.sent();
     },
-    [actions, editing, onTip, shown, tip, wantedTip],
+    [actions, editing, onTip, shown, target, tip, wantedTip],
   );
 
   const again = useCallback(
     (run: Run) => {
       actions.regenerate(run.run_id);
-      if (wantedTip !== undefined) onTip(undefined);
+      if (wantedTip !== undefined || target !== undefined) onTip(undefined);
       list.current?.sent();
     },
-    [actions, onTip, wantedTip],
+    [actions, onTip, target, wantedTip],
   );
 
   const edit = useCallback((run: Run) => {
@@ -176,40 +181,11 @@ export function ChatInterface({ ref, tip: wantedTip, onTip, onTask }: Props) {
     return () => document.removeEventListener('keydown', stopKey);
   }, [actions, running]);
 
-  const ready = open?.status === 'live' || open?.status === 'catching-up';
-  useEffect(() => {
-    if (!ready || wanted?.conversationId !== open.id) return;
-    const { conversationId, runId } = wanted;
-    let here = true;
-    const look = async () => {
-      for (let oldest: string | undefined; here;) {
-        const now = store.getState().open;
-        const run = now?.state.runs.find((r) => r.run_id === runId);
-        if (now?.id !== conversationId) return;
-        if (run) {
-          if (!path(now.state, tip).includes(run)) onTip(tipOf(now.state, run).run_id);
-          requestAnimationFrame(() => list.current?.show(runId));
-          return;
-        }
-        // It may be on a page that has not been read yet.
-        if (now.state.has_more !== true || now.state.runs[0]?.run_id === oldest) return;
-        oldest = now.state.runs[0]?.run_id;
-        await actions.loadOlder();
-      }
-    };
-    void look();
-    return () => {
-      here = false;
-    };
-    // Once for each wish, when its conversation is here.
-  }, [wanted, open?.id, ready]); // eslint-disable-line react-hooks/exhaustive-deps
-
   // Only the page's shortcuts use it.
   useEffect(() => {
     const handle: ChatHandle = {
       focus: () => input.current?.focus(),
       step: (by) => list.current?.step(by),
-      show: (conversationId, runId) => setWanted({ conversationId, runId }),
     };
     if (typeof ref === 'function') ref(handle);
     else if (ref) ref.current = handle;
@@ -322,20 +298,4 @@ function useRead() {
     document.addEventListener('visibilitychange', read);
     return () => document.removeEventListener('visibilitychange', read);
   }, [actions, id, n, over]);
-}
-
-/** The tab says what it shows, and that a reply came while nobody looked. */
-function useTitle(title: string, running: boolean | undefined) {
-  const was = useRef(false);
-  useEffect(() => {
-    const name = title === '' ? t.app.name : t.app.pageTitle(title);
-    const ready = was.current && running !== true && document.visibilityState === 'hidden';
-    was.current = running === true;
-    document.title = ready ? t.app.replyReady(title === '' ? t.app.name : title) : name;
-    const seen = () => {
-      if (document.visibilityState === 'visible') document.title = name;
-    };
-    document.addEventListener('visibilitychange', seen);
-    return () => document.removeEventListener('visibilitychange', seen);
-  }, [title, running]);
 }

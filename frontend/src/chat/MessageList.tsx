@@ -17,10 +17,10 @@ import { useFollow } from './useFollow';
 export interface MessageListHandle {
   /** The reader has sent something. */
   sent: () => void;
+  /** Brings a message, or the answer of a run, into view; false if it is not drawn. */
+  show: (id: string) => boolean;
   /** Moves the focus by one message. */
   step: (by: 1 | -1) => void;
-  /** Moves the focus to the answer of a run. */
-  show: (runId: string) => void;
 }
 
 interface Props {
@@ -60,13 +60,13 @@ export function MessageList(props: Props) {
     ref,
     () => ({
       sent,
+      show(id) {
+        release();
+        return show(scroller.current, id);
+      },
       step(by) {
         release();
         step(scroller.current, by);
-      },
-      show(runId) {
-        release();
-        show(scroller.current, runId);
       },
     }),
     [sent, release, scroller],
@@ -195,11 +195,17 @@ function useUnseen(runs: readonly Run[], following: boolean): number {
   return at < 0 ? 0 : runs.length - 1 - at;
 }
 
-function show(root: HTMLElement | null, runId: string) {
-  const all = [...(root?.querySelectorAll<HTMLElement>('article[data-run]') ?? [])];
-  const answer = all.find((el) => el.dataset.run === runId);
-  answer?.scrollIntoView({ block: 'center' });
-  answer?.focus({ preventScroll: true });
+function show(root: HTMLElement | null, id: string): boolean {
+  const name = CSS.escape(id);
+  const el = root?.querySelector<HTMLElement>(`[data-message="${name}"], [data-run="${name}"]`);
+  if (!el) return false;
+  el.dataset.target = '';
+  el.focus({ preventScroll: true });
+  el.scrollIntoView({ block: 'start' });
+  // Rows above have a height only once they have been near.
+  requestAnimationFrame(() => el.scrollIntoView({ block: 'start' }));
+  el.addEventListener('blur', () => delete el.dataset.target, { once: true });
+  return true;
 }
 
 function step(root: HTMLElement | null, by: 1 | -1) {

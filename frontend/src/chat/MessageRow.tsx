@@ -31,6 +31,7 @@ import { Time } from '../ui/Time';
 import { touch, useMedia } from '../ui/useMedia';
 import { failureOf, partsOf, receiptOf, textOf, type Changes } from './answer';
 import { BranchSwitch } from './BranchSwitch';
+import { MessageLink } from './MessageLink';
 import { Bubble } from './UserMessage';
 import { useAnswerAgain } from './useAnswerAgain';
 import { Stuck, Working } from './Working';
@@ -142,9 +143,7 @@ export const MessageRow = memo(function MessageRow(props: Props) {
                 </IconButton>
               )}
               {run.status === 'completed' && <Rate run={run} onBad={() => setAsking(true)} />}
-              {run.ended_at !== undefined && (
-                <Time at={run.ended_at} className="reveal px-1.5 text-caption tabular text-muted" />
-              )}
+              {run.ended_at !== undefined && <MessageLink id={run.run_id} at={run.ended_at} className="reveal" />}
             </Bar>
           )}
           {asking && run.rating?.rating === 'down' && (
@@ -201,7 +200,7 @@ function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) 
   }
   return (
     <span className="reveal no-print inline-flex shrink-0 items-center">
-      <Time at={run.message.time} className="at-end px-1.5 text-caption tabular text-muted" />
+      <MessageLink id={run.message.message_id} at={run.message.time} end />
       <IconButton label={t.chat.editMessage} onClick={() => onEdit(run)}>
         <Pencil size={16} aria-hidden />
       </IconButton>

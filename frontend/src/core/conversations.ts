@@ -5,7 +5,7 @@ import type { ConversationsState } from './state';
 import { isUnread } from './selectors';
 import { english } from './texts';
 
-export const noConversations: ConversationsState = { items: [], status: 'idle', hasMore: false, query: '' };
+export const noConversations: ConversationsState = { items: [], status: 'idle', hasMore: false };
 
 type ConversationFrame = Extract<ServerFrame, { type: 'conversation' }>;
 
@@ -13,35 +13,42 @@ type ConversationFrame = Extract<ServerFrame, { type: 'conversation' }>;
 export interface Conversations {
   load(): Promise<void>;
   more(): Promise<void>;
-  search(query: string): void;
   frame(f: ConversationFrame): void;
   rename(id: string, title: string): Promise<void>;
   pin(id: string, pinned: boolean): Promise<void>;
+  archive(id: string, archived: boolean): Promise<void>;
   markRead(id: string, n: number): void;
   remove(id: string): Promise<void>;
   restore(id: string): Promise<void>;
   clear(): void;
 }
 
-const searchAfter = 200;
 const readAfter = 1000;
 
 export function createConversations(k: Kernel, commands: Commands, userId: () => string | undefined): Conversations {
   const texts = k.deps.texts ?? english;
   let turn = 0;
   let after: string | undefined;
-  let searching: ReturnType<typeof setTimeout> | undefined;
   /** What is about to be marked as read, by conversation, and what was. */
   const reading = new Map<string, number>();
   const asked = new Map<string, number>();
   /** What was deleted here, with the n of the deletion once it is known. */
   const gone = new Map<string, number>();
 
+  /** What was put away while the page was looking, to know it when it comes back. */
+  const aside = new Map<string, Summary>();
+
   const list = () => k.state.conversations;
-  const put = (items: readonly Summary[], rest?: Partial<ConversationsState>) =>
+  const put = (items: readonly Summary[], rest?: Partial<ConversationsState>) => {
+    for (const i of items) if (i.archived) aside.set(i.conversation_id, i);
     k.merge({
-      conversations: { ...list(), items: items.filter((i) => !i.deleted && !gone.has(i.conversation_id)), ...rest },
+      conversations: {
+        ...list(),
+        items: items.filter((i) => !i.deleted && !i.archived && !gone.has(i.conversation_id)),
+        ...rest,
+      },
     });
+  };
   const find = (id: string) => list().items.find((i) => i.conversation_id === id);
   const change = (id: string, f: (s: Summary) => Summary) =>
     put(list().items.map((i) => (i.conversation_id === id ? f(i) : i)));
@@ -50,13 +57,9 @@ export function createConversations(k: Kernel, commands: Commands, userId: () =>
     const user = userId();
     if (user === undefined) return;
     const mine = ++turn;
-    const { query } = list();
     k.patch({ conversations: { ...list(), status: list().items.length > 0 ? list().status : 'loading' } });
     try {
-      const p = await k.deps.api.conversations(user, {
-        ...(query !== '' && { query }),
-        ...(from !== undefined && { after: from }),
-      });
+      const p = await k.deps.api.conversations(user, from === undefined ? {} : { after: from });
       if (mine !== turn) return;
       after = p.after;
       const fresh = new Set(p.data.map((s) => s.conversation_id));
@@ -88,12 +91,6 @@ export function createConversations(k: Kernel, commands: Commands, userId: () =>
       if (list().hasMore && list().status === 'ready' && after !== undefined) await page(after);
     },
 
-    search(query) {
-      clearTimeout(searching);
-      k.patch({ conversations: { ...list(), query } });
-      searching = setTimeout(() => void page(undefined), query === '' ? 0 : searchAfter);
-    },
-
     frame(f) {
       const old = find(f.conversation_id);
       const deletedAt = gone.get(f.conversation_id);
@@ -102,10 +99,10 @@ export function createConversations(k: Kernel, commands: Commands, userId: () =>
         gone.delete(f.conversation_id); // restored elsewhere
       }
       if (!old) {
-        // While a search is shown, only the server knows what belongs in it.
-        if (f.deleted || list().query !== '' || list().status !== 'ready') return;
+        if (f.deleted || f.archived || list().status !== 'ready') return;
         const { type: _, ...rest } = f;
-        put([{ ...rest, read_n: 0, created_at: f.updated_at }, ...list().items]);
+        const { read_n, created_at } = aside.get(f.conversation_id) ?? { read_n: 0, created_at: f.updated_at };
+        put(newestFirst([{ ...rest, read_n, created_at }, ...list().items]));
       } else {
         if (f.n < old.n) return;
         const quiet = f.title === old.title && f.status === 'idle' && old.status === 'idle';
@@ -115,12 +112,13 @@ export function createConversations(k: Kernel, commands: Commands, userId: () =>
           n: f.n,
           status: f.status,
           pinned: f.pinned === true,
+          archived: f.archived === true,
           deleted: f.deleted === true,
           // A commit that only says "read" or "pinned" is no news.
           updated_at: quiet ? old.updated_at : f.updated_at,
         };
         const items = list().items.map((i) => (i === old ? next : i));
-        put(quiet || list().query !== '' ? items : newestFirst(items));
+        put(quiet ? items : newestFirst(items));
       }
       k.soon();
     },
@@ -154,6 +152,26 @@ export function createConversations(k: Kernel, commands: Commands, userId: () =>
         () => commands.request({ type: 'pin', id: k.deps.newId(), conversation_id: id, pinned }),
         () => change(id, (s) => ({ ...s, pinned: old?.pinned === true })),
       );
+    },
+
+    async archive(id, archived) {
+      const old = find(id);
+      const open = k.state.open?.id === id ? k.state.open.state : undefined;
+      change(id, (s) => ({ ...s, archived }));
+      k.patch({});
+      const done = await attempt(
+        () => commands.request({ type: 'archive', id: k.deps.newId(), conversation_id: id, archived }),
+        () => {
+          if (old) put(newestFirst([...list().items, old]));
+        },
+      );
+      if (!done) return;
+      if (!archived) {
+        await page(undefined);
+        return;
+      }
+      const undo = { label: texts.undo, run: () => void self.archive(id, false) };
+      k.toast('undo', texts.archived(old?.title ?? open?.title ?? ''), undo);
     },
 
     markRead(id, n) {
@@ -215,8 +233,8 @@ export function createConversations(k: Kernel, commands: Commands, userId: () =>
 
     clear() {
       turn++;
-      clearTimeout(searching);
       gone.clear();
+      aside.clear();
       reading.clear();
       asked.clear();
       k.merge({ conversations: noConversations });

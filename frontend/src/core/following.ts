@@ -14,7 +14,9 @@ export interface Following {
   open(id: string | undefined): void;
   /** A new conversation on screen has been given its id: its commits follow from the first. */
   adopt(id: string): void;
-  loadOlder(): Promise<void>;
+  loadOlder(limit?: number): Promise<void>;
+  /** Reads every branch of the open conversation, if it has at most so many commits. */
+  loadWhole(upTo: number): Promise<void>;
   frame(f: Frame<'commit' | 'live' | 'delta' | 'snapshot'>): void;
   /** An error that names a conversation and no command. */
   failed(f: Frame<'error'>): void;
@@ -53,7 +55,7 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
   /** Grows with every change of what is on screen, so that a late answer finds nobody. */
   let turn = 0;
   let failures = 0;
-  let loadingOlder = false;
+  let loadingOlder: Promise<void> | undefined;
   /** The turn in which the first page is being read. */
   let loading = -1;
   let retry: ReturnType<typeof setTimeout> | undefined;
@@ -122,7 +124,7 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
     resuming = false;
     failures = 0;
     stuck = notStuck;
-    loadingOlder = false;
+    loadingOlder = undefined;
     events.left();
   }
 
@@ -201,31 +203,31 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
   /** Reads the whole of a short conversation for the branches that a first page leaves out. */
   function loadBranches() {
     clearTimeout(branches);
-    const mine = turn;
-    const user = userId();
-    const open = ready();
-    if (!open || user === undefined || whole.has(open.id) || open.state.n > branchesUpTo) return;
     branches = setTimeout(() => {
-      const read = async () => {
-        let all = emptyConversation(user, open.id);
-        for (let more = true; more;) {
-          const page = await k.deps.api.events(user, open.id, all.n);
-          if (mine !== turn) return;
-          for (const c of page.data) if (fit(all, c) === 'next') all = fold(all, c);
-          more = page.has_more && page.data.length > 0;
-        }
-        const now = ready();
-        if (!now) return;
-        whole.add(open.id);
-        const state = withRunsOf(now.state, all);
-        if (state === now.state) return;
-        // Everything is here now: there is nothing older to ask for.
-        const { has_more: _, ...rest } = state;
-        set({ state: rest });
-        k.patch({});
-      };
-      read().catch(() => undefined); // the branch that is shown is complete without them
+      self.loadWhole(branchesUpTo).catch(() => undefined); // the branch that is shown is complete without them
     }, branchesAfter);
+  }
+
+  async function readOlder(limit?: number) {
+    const open = ready();
+    const user = userId();
+    const first = open && path(open.state)[0];
+    if (!first || user === undefined || !open.state.has_more) return;
+    const mine = turn;
+    try {
+      const older = await k.deps.api.messages(user, open.id, {
+        before: first.run_id,
+        ...(limit !== undefined && { limit }),
+      });
+      const now = ready();
+      if (mine !== turn || !now) return;
+      set({ state: withOlder(now.state, older) });
+      k.patch({});
+    } catch (err) {
+      if (mine === turn) k.fail(err);
+    } finally {
+      if (mine === turn) loadingOlder = undefined;
+    }
   }
 
   const self: Following = {
@@ -259,24 +261,29 @@ export function createFollowing(k: Kernel, link: Link, userId: () => string | un
       k.patch({ open: { id, status: 'live', state: emptyConversation(user, id) } });
     },
 
-    async loadOlder() {
-      const open = ready();
-      const user = userId();
-      const first = open && path(open.state)[0];
-      if (!first || user === undefined || loadingOlder || !open.state.has_more) return;
+    loadOlder: (limit) => (loadingOlder ??= readOlder(limit)),
+
+    async loadWhole(upTo) {
       const mine = turn;
-      loadingOlder = true;
-      try {
-        const older = await k.deps.api.messages(user, open.id, { before: first.run_id });
-        const now = ready();
-        if (mine !== turn || !now) return;
-        set({ state: withOlder(now.state, older) });
-        k.patch({});
-      } catch (err) {
-        if (mine === turn) k.fail(err);
-      } finally {
-        if (mine === turn) loadingOlder = false;
+      const user = userId();
+      const open = ready();
+      if (!open || user === undefined || whole.has(open.id) || open.state.n > upTo) return;
+      let all = emptyConversation(user, open.id);
+      for (let more = true; more;) {
+        const page = await k.deps.api.events(user, open.id, all.n);
+        if (mine !== turn) return;
+        for (const c of page.data) if (fit(all, c) === 'next') all = fold(all, c);
+        more = page.has_more && page.data.length > 0;
       }
+      const now = ready();
+      if (!now) return;
+      whole.add(open.id);
+      const state = withRunsOf(now.state, all);
+      if (state === now.state) return;
+      // Everything is here now: there is nothing older to ask for.
+      const { has_more: _, ...rest } = state;
+      set({ state: rest });
+      k.patch({});
     },
 
     frame(f) {

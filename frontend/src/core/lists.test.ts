@@ -37,23 +37,46 @@ describe('the list of conversations', () => {
     expect(store.getState().tasks.byId[1]?.title).toBe('Buy milk');
   });
 
-  it('searches after the last key', async () => {
+  it('[48] archives at once, offers to undo it, and knows the conversation when it comes back', async () => {
     const { store, server } = await signedIn();
-    for (const id of ['c1', 'c2']) {
-      server.ask(id, 'x');
-      server.append(id, { type: 'conversation.renamed', title: `Trip ${id}`, by: 'user' });
-    }
-    const before = server.requests.length;
-    for (const q of ['T', 'Tr', 'Trip c2']) store.actions.search(q);
-    await settle(500);
-    expect(server.requests.slice(before)).toEqual(['conversations']);
-    expect(store.getState().conversations).toMatchObject({ query: 'Trip c2', items: [{ conversation_id: 'c2' }] });
-    server.ask('c3', 'y');
+    for (const id of ['c1', 'c2']) server.ask(id, 'x');
+    server.append('c1', { type: 'conversation.read', read_n: 1 });
     await settle();
+    const ids = () =>
+      store
+        .getState()
+        .conversations.items.map((i) => i.conversation_id)
+        .sort();
+    const archiving = store.actions.archive('c1', true);
+    expect(ids()).toEqual(['c2']);
+    await archiving;
+    expect(server.state('c1').archived).toBe(true);
+    const undo = store.getState().toasts.find((t) => t.kind === 'undo');
+    expect(undo?.expiresAt).toBe(10_000 + Date.now());
+    undo?.action?.run();
+    await settle();
+    expect(server.state('c1').archived).toBeUndefined();
+    expect(ids()).toEqual(['c1', 'c2']);
+
+    // In another tab, and back by a message in it: it is as read as it was.
+    server.append('c1', { type: 'conversation.archived', archived: true });
+    await settle();
+    expect(ids()).toEqual(['c2']);
+    server.ask('c1', 'again');
+    await settle();
+    expect(ids()).toEqual(['c1', 'c2']);
+    expect(store.getState().conversations.items.find((i) => i.conversation_id === 'c1')?.read_n).toBe(1);
+  });
+
+  it('[48] what could not be archived comes back', async () => {
+    const { store, server } = await signedIn();
+    server.ask('c1', 'x');
+    await settle();
+    server.intercept = (f) =>
+      f.type === 'archive' ? { type: 'error', id: f.id, code: 'conflict', message: 'No.' } : undefined;
+    await store.actions.archive('c1', true);
     expect(store.getState().conversations.items).toHaveLength(1);
-    store.actions.search('');
-    await settle();
-    expect(store.getState().conversations.items).toHaveLength(3);
+    expect(store.getState().toasts.at(-1)?.kind).toBe('error');
   });
 
   it('renames at once, and back if that fails', async () => {

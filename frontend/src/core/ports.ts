@@ -4,6 +4,7 @@ import type {
   Config,
   Conversation,
   Page,
+  Query,
   ServerFrame,
   Summary,
   TaskChange,
@@ -15,9 +16,11 @@ import type { Texts } from './texts';
 /** What the store needs of the HTTP client. Its errors have a code and a sentence. */
 export interface Api {
   config(): Promise<Config>;
-  conversations(userId: string, q: { query?: string; after?: string }): Promise<Page<Summary>>;
-  messages(userId: string, id: string, q?: { before?: string }): Promise<Conversation>;
+  conversations(userId: string, q: { after?: string }): Promise<Page<Summary>>;
+  messages(userId: string, id: string, q?: { before?: string; limit?: number }): Promise<Conversation>;
   events(userId: string, id: string, after: number): Promise<CommitPage>;
+  read<T>(decode: (v: unknown) => T, userId: string, path: readonly string[], query?: Query): Promise<T>;
+  readText(userId: string, path: readonly string[], query?: Query): Promise<string>;
   tasks(userId: string, q: { after?: string }): Promise<TaskPage>;
   taskHistory(userId: string, taskId: number, q: { after?: string }): Promise<Page<TaskChange>>;
 }

@@ -1,4 +1,4 @@
-import type { Config, Conversation, JSONValue, Summary, Task, TaskChange } from '../protocol/types';
+import type { Config, Conversation, JSONValue, Query, Run, Summary, Task, TaskChange } from '../protocol/types';
 
 /** What went wrong, in words for the reader, with what to quote when asking for help. */
 export interface ErrorInfo {
@@ -28,7 +28,6 @@ export interface ConversationsState {
   items: readonly Summary[];
   status: 'idle' | 'loading' | 'ready' | 'error';
   hasMore: boolean;
-  query: string;
 }
 
 /** Text of an answer that is being written. */
@@ -114,6 +113,10 @@ export interface Actions {
   /** undefined = a new conversation */
   openConversation(id: string | undefined): void;
   loadOlder(): Promise<void>;
+  /** Finds a message, or an answer by its run, in the open conversation, reading as far as that takes. */
+  find(id: string): Promise<Run | undefined>;
+  /** Reads all of the open conversation's branch. */
+  loadAll(): Promise<void>;
   /** Sends a message and returns its id. parentId: a run id, or "root" for before the first message. */
   send(text: string, opts?: { parentId?: string }): string;
   retry(id: string): void;
@@ -129,13 +132,18 @@ export interface Actions {
   answer(callId: string, decision: 'allow' | 'deny', args?: object): Promise<boolean>;
   rename(id: string, title: string): Promise<void>;
   pin(id: string, pinned: boolean): Promise<void>;
+  /** Puts a conversation away at once and offers to undo it, or takes it back. */
+  archive(id: string, archived: boolean): Promise<void>;
   /** Safe to call on every change of n. */
   markRead(id: string, n: number): void;
   /** Hides a conversation at once and offers to undo it. */
   remove(id: string): Promise<void>;
   restore(id: string): Promise<void>;
-  search(query: string): void;
   loadMoreConversations(): Promise<void>;
+  /** Asks the server for what only a view that is seldom open shows; it brings the decoder. */
+  read<T>(decode: (v: unknown) => T, path: readonly string[], query?: Query): Promise<T>;
+  /** The same for what is a text. */
+  readText(path: readonly string[], query?: Query): Promise<string>;
   refreshTasks(): Promise<void>;
   taskHistory(taskId: number, after?: string): Promise<{ data: TaskChange[]; hasMore: boolean; after?: string }>;
   toast(kind: Toast['kind'], text: string, action?: Toast['action']): string;

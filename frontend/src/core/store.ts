@@ -3,7 +3,8 @@ import { taskOf } from '../protocol/decode';
 import { createCommands } from './commands';
 import { createConversations, noConversations } from './conversations';
 import { clearDrafts } from './drafts';
-import { errorInfo, isPassing } from './errors';
+import { errorInfo, Failure, isPassing } from './errors';
+import { find, loadAll } from './find';
 import { createFollowing } from './following';
 import { createKernel } from './kernel';
 import type { Link } from './link';
@@ -40,6 +41,11 @@ export function createStore(deps: Deps): Store {
 
   const link: Link = { send: (f) => socket?.send(f) ?? false };
   const userId = () => (k.state.session.status === 'signed-in' ? k.state.session.userId : undefined);
+  const signedIn = () => {
+    const user = userId();
+    if (user === undefined) throw new Failure('signed_out', 'You have signed out.');
+    return user;
+  };
   const commands = createCommands(link);
   const tasks = createTasks(k, userId);
   const conversations = createConversations(k, commands, userId);
@@ -233,6 +239,8 @@ export function createStore(deps: Deps): Store {
     },
     openConversation: (id) => following.open(id),
     loadOlder: () => following.loadOlder(),
+    find: (id) => find(k, following, id),
+    loadAll: () => loadAll(k, following),
     send(text, opts) {
       const open = k.state.open;
       return outbox.send(text, {
@@ -321,11 +329,13 @@ export function createStore(deps: Deps): Store {
     },
     rename: (id, title) => conversations.rename(id, title),
     pin: (id, pinned) => conversations.pin(id, pinned),
+    archive: (id, archived) => conversations.archive(id, archived),
     markRead: (id, n) => conversations.markRead(id, n),
     remove: (id) => conversations.remove(id),
     restore: (id) => conversations.restore(id),
-    search: (query) => conversations.search(query),
     loadMoreConversations: () => conversations.more(),
+    read: (decode, path, query) => deps.api.read(decode, signedIn(), path, query),
+    readText: (path, query) => deps.api.readText(signedIn(), path, query),
     refreshTasks: () => tasks.refresh(),
     async taskHistory(taskId, after) {
       const user = userId();

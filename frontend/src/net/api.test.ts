@@ -71,15 +71,21 @@ it('asks for a token by name', async () => {
 it.each([
   [
     'conversations',
-    (a: ReturnType<typeof api>) => a.conversations('ada', { query: 'a & b', after: 'x' }),
+    (a: ReturnType<typeof api>) => a.conversations('ada', { after: 'x' }),
     empty,
-    '/api/ada/conversations?q=a+%26+b&after=x&limit=50',
+    '/api/ada/conversations?after=x&limit=50',
   ],
   [
     'conversations plain',
     (a: ReturnType<typeof api>) => a.conversations('ada', {}),
     empty,
     '/api/ada/conversations?limit=50',
+  ],
+  [
+    '[45] what a lazy view asks for',
+    (a: ReturnType<typeof api>) => a.read((v) => v, 'ada', ['search'], { q: 'a & b', after: undefined }),
+    empty,
+    '/api/ada/search?q=a+%26+b',
   ],
   [
     'messages',
@@ -150,4 +156,15 @@ it('gives up after 20 s', async () => {
   await jest.advanceTimersByTimeAsync(20_000);
   expect(await result).toMatchObject({ code: 'timeout' });
   jest.useRealTimers();
+});
+
+it('[48] gives a file as it is, and the words of a refusal', async () => {
+  const text = await api(ok('# Trip\n')).readText('ada', ['conversations', 'c', 'export'], { format: 'markdown' });
+  expect(text).toBe('# Trip\n');
+  expect(sent[0]).toMatchObject({ url: '/api/ada/conversations/c/export?format=markdown', headers: { Accept: '*/*' } });
+  const refused = { status: 404, body: { error: { code: 'not_found', message: 'No such conversation.' } } };
+  await expect(api(refused).readText('ada', ['conversations', 'x', 'export'])).rejects.toMatchObject({
+    code: 'not_found',
+    message: 'No such conversation.',
+  });
 });

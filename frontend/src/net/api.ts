@@ -8,7 +8,7 @@ import {
   decodeTasks,
   decodeToken,
 } from '../protocol/decode';
-import type { CommitPage, Config, Conversation, Page, Summary, TaskChange, TaskPage } from '../protocol/types';
+import type { CommitPage, Config, Conversation, Page, Query, Summary, TaskChange, TaskPage } from '../protocol/types';
 
 /** An HTTP call that did not give what it was made for. */
 export class ApiError extends Error {
@@ -38,9 +38,12 @@ export interface Token {
 export interface Api {
   config(): Promise<Config>;
   devToken(userId: string): Promise<Token>;
-  conversations(userId: string, q: { query?: string; after?: string }): Promise<Page<Summary>>;
-  messages(userId: string, id: string, q?: { before?: string }): Promise<Conversation>;
+  conversations(userId: string, q: { after?: string }): Promise<Page<Summary>>;
+  messages(userId: string, id: string, q?: { before?: string; limit?: number }): Promise<Conversation>;
   events(userId: string, id: string, after: number): Promise<CommitPage>;
+  /** Anything below the person's address. */
+  read<T>(decode: (v: unknown) => T, userId: string, path: readonly string[], query?: Query): Promise<T>;
+  readText(userId: string, path: readonly string[], query?: Query): Promise<string>;
   tasks(userId: string, q: { after?: string }): Promise<TaskPage>;
   taskHistory(userId: string, taskId: number, q: { after?: string }): Promise<Page<TaskChange>>;
 }
@@ -56,13 +59,11 @@ interface Options {
   refused?(): void;
 }
 
-type Query = Readonly<Record<string, string | number | undefined>>;
-
 export function createApi(o: Options): Api {
   async function call<T>(
     decode: (v: unknown) => T,
     parts: readonly (string | number)[],
-    req: { query?: Query; body?: unknown; open?: boolean } = {},
+    req: { query?: Query | undefined; body?: unknown; open?: boolean; text?: boolean } = {},
     again = false,
   ): Promise<T> {
     const query = new URLSearchParams();
@@ -70,7 +71,7 @@ export function createApi(o: Options): Api {
       if (value !== undefined) query.set(key, String(value));
     }
     const url = `/api/${parts.map(encodeURIComponent).join('/')}${query.size > 0 ? `?${query}` : ''}`;
-    const headers: Record<string, string> = { Accept: 'application/json' };
+    const headers: Record<string, string> = { Accept: req.text ? '*/*' : 'application/json' };
     if (!req.open) headers.Authorization = `Bearer ${await o.token(again)}`;
     if (req.body !== undefined) headers['Content-Type'] = 'application/json';
 
@@ -100,9 +101,9 @@ export function createApi(o: Options): Api {
       if (!again) return call(decode, parts, req, true);
       o.refused?.();
     }
-    let body: unknown;
+    let body: unknown = text;
     try {
-      body = JSON.parse(text);
+      if (!req.text || !res.ok) body = JSON.parse(text);
     } catch {
       body = undefined;
     }
@@ -120,10 +121,14 @@ export function createApi(o: Options): Api {
     config: () => call(decodeConfig, ['config'], { open: true }),
     devToken: (user) => call(decodeToken, ['dev', 'token'], { open: true, body: { user_id: user } }),
     conversations: (user, q) =>
-      call(decodeSummaries, [user, 'conversations'], { query: { q: q.query, after: q.after, limit: 50 } }),
+      call(decodeSummaries, [user, 'conversations'], { query: { after: q.after, limit: 50 } }),
     messages: (user, id, q = {}) =>
-      call(decodeConversation, [user, 'conversations', id, 'messages'], { query: { limit: 60, before: q.before } }),
+      call(decodeConversation, [user, 'conversations', id, 'messages'], {
+        query: { limit: q.limit ?? 60, before: q.before },
+      }),
     events: (user, id, after) => call(decodeCommits, [user, 'conversations', id, 'events'], { query: { after } }),
+    read: (decode, user, path, query) => call(decode, [user, ...path], { query }),
+    readText: (user, path, query) => call(String, [user, ...path], { query, text: true }),
     tasks: (user, q) => call(decodeTasks, [user, 'tasks'], { query: { status: 'all', limit: 200, after: q.after } }),
     taskHistory: (user, task, q) =>
       call(decodeTaskHistory, [user, 'tasks', task, 'history'], { query: { after: q.after } }),

@@ -17,6 +17,9 @@ export interface Task {
   readonly task_rev: number;
 }
 
+/** The parameters of a request; what is undefined is left out. */
+export type Query = Readonly<Record<string, string | number | undefined>>;
+
 export type ConversationStatus = 'idle' | Status;
 
 export interface Summary {

@@ -42,6 +42,7 @@ export type {
   Limits,
   Model,
   Page,
+  Query,
   ServerFrame,
   Summary,
   Task,

@@ -1,4 +1,4 @@
-import { Ellipsis, LoaderCircle, Pencil, Pin, PinOff, Trash2 } from 'lucide-react';
+import { Archive, Ellipsis, LoaderCircle, Pencil, Pin, PinOff, Trash2 } from 'lucide-react';
 import { memo, useState } from 'react';
 
 import { useActions } from '../core/react';
@@ -12,19 +12,17 @@ import { TitleField } from '../ui/TitleField';
 interface Props {
   item: Summary;
   current: boolean;
-  query: string;
   onOpen: (id: string) => void;
   onRemoved: (id: string) => void;
 }
 
-export const ConversationItem = memo(function ConversationItem({ item, current, query, onOpen, onRemoved }: Props) {
+export const ConversationItem = memo(function ConversationItem({ item, current, onOpen, onRemoved }: Props) {
   const actions = useActions();
   const [renaming, setRenaming] = useState(false);
   const id = item.conversation_id;
   const title = item.title === '' ? t.sidebar.untitled : item.title;
   const busy = item.status === 'in_progress' || item.status === 'queued' || item.status === 'cancelling';
   const unread = !current && !busy && isUnread(item);
-  const hit = query === '' ? undefined : excerpt(item.last_text ?? '', query);
 
   if (renaming) {
     return (
@@ -56,15 +54,8 @@ export const ConversationItem = memo(function ConversationItem({ item, current, 
           unread && 'font-semibold',
         )}
       >
-        <span className="min-w-0 flex-1">
-          <span dir="auto" className="block truncate">
-            <Marked text={title} query={query} />
-          </span>
-          {hit !== undefined && (
-            <span dir="auto" className="block truncate text-meta font-normal text-muted">
-              <Marked text={hit} query={query} />
-            </span>
-          )}
+        <span dir="auto" className="min-w-0 flex-1 truncate">
+          {title}
         </span>
         {busy && (
           <span className="shrink-0 text-muted" title={t.sidebar.replying}>
@@ -98,6 +89,15 @@ export const ConversationItem = memo(function ConversationItem({ item, current, 
           >
             {item.pinned === true ? t.sidebar.unpin : t.sidebar.pin}
           </MenuItem>
+          <MenuItem
+            moves
+            icon={<Archive size={16} />}
+            onSelect={() => {
+              void actions.archive(id, true);
+            }}
+          >
+            {t.sidebar.archive}
+          </MenuItem>
           <MenuLine />
           <MenuItem
             moves
@@ -115,24 +115,3 @@ export const ConversationItem = memo(function ConversationItem({ item, current, 
     </li>
   );
 });
-
-/** Text with the words that were searched for standing out. */
-function Marked({ text, query }: { text: string; query: string }) {
-  const at = query === '' ? -1 : text.toLowerCase().indexOf(query.toLowerCase());
-  if (at < 0) return text;
-  return (
-    <>
-      {text.slice(0, at)}
-      <mark className="rounded-[2px] bg-warn-soft text-warn">{text.slice(at, at + query.length)}</mark>
-      {text.slice(at + query.length)}
-    </>
-  );
-}
-
-/** The part of a text around what was searched for; undefined where it is not in it. */
-function excerpt(text: string, query: string): string | undefined {
-  const at = text.toLowerCase().indexOf(query.toLowerCase());
-  if (at < 0) return undefined;
-  const from = Math.max(0, at - 20);
-  return `${from > 0 ? '…' : ''}${text.slice(from, at + query.length + 60)}`;
-}

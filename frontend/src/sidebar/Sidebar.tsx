@@ -1,18 +1,23 @@
-import { PanelLeftClose, Search, SquarePen, X } from 'lucide-react';
-import { useEffect, useMemo, useRef, useState, type ReactNode, type RefObject } from 'react';
+import { Archive, PanelLeftClose, Search, SquarePen, X } from 'lucide-react';
+import { useMemo, useRef, useState, type ReactNode, type RefObject } from 'react';
 
 import { useActions, useStore } from '../core/react';
 import { t } from '../i18n/t';
 import { Button, IconButton } from '../ui/Button';
+import { later } from '../ui/later';
 import { Mark } from '../ui/Mark';
 import { Skeleton } from '../ui/Skeleton';
 import { useNow } from '../ui/useNow';
 import { ConversationItem } from './ConversationItem';
 import { groupByDay } from './groups';
 
+const SearchResults = later(() => import('./SearchResults').then((m) => m.SearchResults), <Skeleton rows={6} />);
+const ArchivedList = later(() => import('./ArchivedList').then((m) => m.ArchivedList), <Skeleton rows={4} />);
+
 interface Props {
   currentId: string | undefined;
-  onOpen: (id: string | undefined) => void;
+  currentMessage?: string | undefined;
+  onOpen: (id: string | undefined, message?: string) => void;
   onClose: () => void;
   sheet?: boolean;
   searchRef?: RefObject<HTMLInputElement | null>;
@@ -20,23 +25,19 @@ interface Props {
   children?: ReactNode;
 }
 
-/** How long the reader must pause before a search starts. */
-const pause = 200;
-
-export function Sidebar({ currentId, onOpen, onClose, sheet = false, searchRef, children }: Props) {
-  const { items, status, hasMore, query } = useStore((s) => s.conversations);
+export function Sidebar(props: Props) {
+  const { currentId, currentMessage, onOpen, onClose, sheet = false, searchRef, children } = props;
+  const { items, status, hasMore } = useStore((s) => s.conversations);
   const actions = useActions();
-  const [text, setText] = useState(query);
+  const [text, setText] = useState('');
+  const [archived, setArchived] = useState(false);
+  const results = useRef<HTMLDivElement>(null);
   const own = useRef<HTMLInputElement>(null);
   const field = searchRef ?? own;
   const dayKey = new Date(useNow(60_000)).toDateString();
   const groups = useMemo(() => groupByDay(items, new Date(dayKey)), [items, dayKey]);
 
-  useEffect(() => {
-    if (text.trim() === query) return;
-    const timer = setTimeout(() => actions.search(text.trim()), pause);
-    return () => clearTimeout(timer);
-  }, [actions, text, query]);
+  const query = text.trim();
 
   return (
     <nav aria-label={t.sidebar.label} className="flex min-h-0 flex-1 flex-col">
@@ -64,9 +65,17 @@ export function Sidebar({ currentId, onOpen, onClose, sheet = false, searchRef, 
             value={text}
             onChange={(e) => setText(e.target.value)}
             onKeyDown={(e) => {
-              if (e.key !== 'Escape' || text === '') return;
-              e.stopPropagation();
-              setText('');
+              if (e.nativeEvent.isComposing || text === '') return;
+              if (e.key === 'Escape') {
+                e.stopPropagation();
+                setText('');
+                return;
+              }
+              const first = results.current?.querySelector<HTMLElement>('a[href]');
+              if (e.key === 'ArrowDown') first?.focus();
+              else if (e.key === 'Enter') first?.click();
+              else return;
+              e.preventDefault();
             }}
             dir="auto"
             className="target-row min-w-0 flex-1 bg-transparent px-2 text-control outline-none [&::-webkit-search-cancel-button]:hidden"
@@ -78,13 +87,17 @@ export function Sidebar({ currentId, onOpen, onClose, sheet = false, searchRef, 
           )}
         </div>
       </div>
-      <div className="min-h-0 flex-1 overflow-y-auto overscroll-contain px-2 pb-2">
-        {items.length === 0 && (status === 'loading' || status === 'idle') ? (
+      <div ref={results} className="min-h-0 flex-1 overflow-y-auto overscroll-contain px-2 pb-2">
+        {query !== '' ? (
+          <SearchResults text={query} currentId={currentId} currentMessage={currentMessage} onOpen={onOpen} />
+        ) : archived ? (
+          <ArchivedList currentId={currentId} onOpen={onOpen} onBack={() => setArchived(false)} />
+        ) : items.length === 0 && (status === 'loading' || status === 'idle') ? (
           <Skeleton rows={6} />
         ) : items.length === 0 && status === 'error' ? (
           <p className="p-3 text-control text-muted">{t.sidebar.failed}</p>
         ) : items.length === 0 ? (
-          <p className="p-3 text-control text-muted">{query === '' ? t.sidebar.none : t.sidebar.noHits(query)}</p>
+          <p className="p-3 text-control text-muted">{t.sidebar.none}</p>
         ) : (
           groups.map((group) => (
             <section key={group.name} aria-label={group.name} className="mb-2">
@@ -95,7 +108,6 @@ export function Sidebar({ currentId, onOpen, onClose, sheet = false, searchRef, 
                     key={item.conversation_id}
                     item={item}
                     current={item.conversation_id === currentId}
-                    query={query}
                     onOpen={onOpen}
                     onRemoved={(id) => {
                       if (id === currentId) onOpen(undefined);
@@ -106,10 +118,24 @@ export function Sidebar({ currentId, onOpen, onClose, sheet = false, searchRef, 
             </section>
           ))
         )}
-        {hasMore && (
-          <Button kind="quiet" className="w-full" onClick={() => void actions.loadMoreConversations()}>
-            {t.sidebar.more}
-          </Button>
+        {query === '' && !archived && (
+          <>
+            {hasMore && (
+              <Button kind="quiet" className="w-full" onClick={() => void actions.loadMoreConversations()}>
+                {t.sidebar.more}
+              </Button>
+            )}
+            {status === 'ready' && (
+              <button
+                type="button"
+                onClick={() => setArchived(true)}
+                className="flex target-row w-full items-center gap-2 rounded-sm px-3 text-meta text-muted hover:bg-raised"
+              >
+                <Archive size={14} aria-hidden />
+                {t.sidebar.archived}
+              </button>
+            )}
+          </>
         )}
       </div>
       {children}

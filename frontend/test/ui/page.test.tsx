@@ -43,7 +43,6 @@ const list = (): AppState['conversations'] => ({
   ],
   status: 'ready',
   hasMore: false,
-  query: '',
 });
 
 describe('signing in', () => {
@@ -94,8 +93,13 @@ describe('the page', () => {
   });
 
   test.each([
-    ['an address of nothing', '/nowhere', undefined, 'This address leads nowhere.'],
-    ['a conversation of nobody', '/c/x', 'not-found' as const, 'This conversation does not exist, or it is not yours.'],
+    ['[43] an address of nothing', '/nowhere', undefined, 'This address leads nowhere.'],
+    [
+      '[43] a conversation of nobody',
+      '/c/x',
+      'not-found' as const,
+      'This conversation does not exist, or it is not yours.',
+    ],
   ])('%s', (_, path, status, text) => {
     history.replaceState(null, '', path);
     draw(status ? { open: { id: 'x', status, state: conversation('x', '', []) } } : {});
@@ -161,7 +165,7 @@ test('[17] how the transcript moves while an answer is written is chosen in the 
 });
 
 describe('conversations', () => {
-  test('are grouped by day, those that are pinned first', () => {
+  test('[45] [48] are grouped by day, those that are pinned first', () => {
     const now = new Date('2026-11-23T12:00:00');
     const at = (s: string) => ({ updated_at: new Date(s).toISOString() });
     const groups = groupByDay(
@@ -183,13 +187,13 @@ describe('conversations', () => {
     ]);
   });
 
-  test('say which has a new reply', () => {
+  test('[47] say which has a new reply', () => {
     draw({ conversations: list() });
     expect(screen.getByRole('link', { name: /Invoices.*new reply/ })).toBeInTheDocument();
     expect(screen.queryByRole('link', { name: /Weekly plan.*new reply/ })).toBeNull();
   });
 
-  test('are renamed, pinned and deleted from their menu', async () => {
+  test('[44] [46] [48] are renamed, pinned and deleted from their menu', async () => {
     history.replaceState(null, '', '/c/c2');
     const { store, user } = draw({ conversations: list() });
     const pick = async (name: string) => {
@@ -207,20 +211,6 @@ describe('conversations', () => {
     expect(callsOf(store, 'remove')).toEqual([['c2']]);
     // Deleting what is on screen leads to a new chat.
     expect(location.pathname).toBe('/');
-  });
-
-  test('are searched when the reader pauses', async () => {
-    jest.useFakeTimers();
-    try {
-      const { store } = draw({ conversations: list() });
-      const user = userEvent.setup({ advanceTimers: jest.advanceTimersByTime });
-      await user.type(screen.getByRole('searchbox', { name: 'Search conversations' }), 'rent');
-      expect(callsOf(store, 'search')).toEqual([]);
-      act(() => jest.advanceTimersByTime(200));
-      expect(callsOf(store, 'search')).toEqual([['rent']]);
-    } finally {
-      jest.useRealTimers();
-    }
   });
 });
 

@@ -49,9 +49,9 @@ export class Server {
         model: { name: 'demo', label: 'Demo', demo: true },
         limits: { message_chars: 8000 },
       })),
-    conversations: (_, q) =>
+    conversations: () =>
       this.answer('conversations', () => ({
-        data: [...this.logs.keys()].map((id) => this.summary(id)).filter((s) => s.title.includes(q.query ?? '')),
+        data: [...this.logs.keys()].map((id) => this.summary(id)).filter((s) => s.archived !== true),
         has_more: false,
       })),
     messages: (_, id, q) =>
@@ -64,7 +64,7 @@ export class Server {
             0,
             runs.findIndex((r) => r.run_id === q.before),
           );
-        const shown = runs.slice(-3);
+        const shown = runs.slice(-(q?.limit ?? 3));
         return { ...state, runs: shown, ...(shown.length < runs.length && { has_more: true }) };
       }),
     events: (_, id, after) =>
@@ -72,6 +72,8 @@ export class Server {
         const rest = (this.logs.get(id) ?? []).slice(after);
         return { data: rest.slice(0, 5), has_more: rest.length > 5, after: after + Math.min(5, rest.length) };
       }),
+    read: (decode, _, path) => this.answer(path.join(' '), () => decode({})),
+    readText: (_, path) => this.answer(path.join(' '), () => 'text'),
     tasks: () =>
       this.answer('tasks', () => ({
         data: [...this.rows.values()].filter((t) => !t.deleted),
@@ -143,8 +145,17 @@ export class Server {
     log.push(commit);
     for (const c of this.connections) {
       if (c.watches.get(id) === commit.n - 1) this.sendCommit(c, commit);
-      const { conversation_id, title, n, status, updated_at, deleted } = this.summary(id);
-      this.send(c, { type: 'conversation', conversation_id, title, n, status, updated_at, deleted: deleted === true });
+      const { conversation_id, title, n, status, updated_at, archived, deleted } = this.summary(id);
+      this.send(c, {
+        type: 'conversation',
+        conversation_id,
+        title,
+        n,
+        status,
+        updated_at,
+        ...(archived && { archived }),
+        deleted: deleted === true,
+      });
     }
     return commit;
   }
@@ -273,6 +284,7 @@ export class Server {
       status: activeRun(s)?.status ?? 'idle',
       created_at: s.created_at ?? '',
       updated_at: s.updated_at ?? '',
+      archived: s.archived === true,
       deleted: s.deleted === true,
     };
   }

@@ -38,7 +38,6 @@ const conversations: AppState['conversations'] = {
   ],
   status: 'ready',
   hasMore: true,
-  query: '',
 };
 
 const added = call('add_task', { title: 'Buy groceries' }, { result: { task: groceries }, duration_ms: 41 });

@@ -1,0 +1,37 @@
+import { useLocation } from 'wouter';
+
+import { clock } from '../i18n/format';
+import { t } from '../i18n/t';
+import { cx } from '../ui/cx';
+import { Time } from '../ui/Time';
+
+interface Props {
+  id: string;
+  at: string;
+  /** It stands at the end of its line. */
+  end?: boolean;
+  className?: string;
+}
+
+/** When something was said, which is also the address of that message. */
+export function MessageLink({ id, at, end = false, className }: Props) {
+  const [, navigate] = useLocation();
+  const d = new Date(at);
+  if (Number.isNaN(d.getTime())) return null;
+  return (
+    <a
+      href={`?m=${encodeURIComponent(id)}`}
+      aria-label={t.chat.linkTo(clock(d))}
+      onClick={(e) => {
+        if (e.metaKey || e.ctrlKey || e.shiftKey || e.button !== 0) return;
+        e.preventDefault();
+        const query = new URLSearchParams(window.location.search); // the branch stays
+        query.set('m', id);
+        navigate(`${window.location.pathname}?${query}`);
+      }}
+      className={cx('rounded-sm px-1.5 text-caption tabular text-muted hover:underline', className)}
+    >
+      <Time at={at} className={cx(end && 'at-end')} />
+    </a>
+  );
+}
