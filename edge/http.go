@@ -71,6 +71,7 @@ func (e *Edge) routes() *chi.Mux {
 	get("/api/{user}/runs/{run}", e.with((*call).run))
 	m.Post("/api/{user}/runs/{run}/cancel", e.with((*call).cancelRun))
 	get("/api/{user}/tasks", e.with((*call).tasks))
+	get("/api/{user}/tasks/history", e.with((*call).taskChanges))
 	get("/api/{user}/tasks/{task}/history", e.with((*call).taskHistory))
 	m.Post("/api/{user}/tool_calls", e.with((*call).toolCalls))
 	return m

@@ -250,12 +250,48 @@ func (c *call) tasks() error {
 	if err != nil {
 		return err
 	}
-	page, err := c.e.o.Queries.Tasks(c.r.Context(), c.user, readmodel.TasksQuery{Status: status, Text: q, Limit: limit, After: after})
+	query := readmodel.TasksQuery{Status: status, Text: q, Limit: limit, After: after}
+	if c.r.URL.Query().Has("as_of") {
+		rev, err := c.number("as_of")
+		if err != nil {
+			return err
+		}
+		asOf := int64(rev) //nolint:gosec // number reads 63 bits
+		query.AsOf = &asOf
+	}
+	page, err := c.e.o.Queries.Tasks(c.r.Context(), c.user, query)
 	if err != nil {
 		return queryError(err)
 	}
 	if page.Data == nil {
 		page.Data = []readmodel.Task{}
+	}
+	return c.json(http.StatusOK, page)
+}
+
+// taskChanges answers what a replay needs beside the commits: tasks belong to the
+// person, and other conversations and the person's own hand change them too.
+func (c *call) taskChanges() error {
+	limit, err := c.limit(200, 500)
+	if err != nil {
+		return err
+	}
+	after, err := c.number("after")
+	if err != nil {
+		return err
+	}
+	q := readmodel.TaskChangesQuery{After: int64(after), Limit: limit} //nolint:gosec // number reads 63 bits
+	if s := c.r.URL.Query().Get("since"); s != "" {
+		if q.Since, err = time.Parse(time.RFC3339, s); err != nil {
+			return badRequest("since must be a time, as 2026-01-02T15:04:05Z.")
+		}
+	}
+	page, err := c.e.o.Queries.TaskChanges(c.r.Context(), c.user, q)
+	if err != nil {
+		return queryError(err)
+	}
+	if page.Data == nil {
+		page.Data = []readmodel.TaskChange{}
 	}
 	return c.json(http.StatusOK, page)
 }

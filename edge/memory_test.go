@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go"
 
 	"github.com/parleychat/parley/events"
+	"github.com/parleychat/parley/internal/testkit"
 	"github.com/parleychat/parley/readmodel"
 )
 
@@ -183,8 +184,11 @@ func (m *memory) ConversationOfMessage(_ context.Context, u events.UserID, messa
 	})
 }
 
-func (m *memory) Tasks(_ context.Context, u events.UserID, _ readmodel.TasksQuery) (page readmodel.TaskPage, err error) {
+func (m *memory) Tasks(_ context.Context, u events.UserID, q readmodel.TasksQuery) (page readmodel.TaskPage, err error) {
 	return page, m.read(func() error {
+		if q.AsOf != nil && *q.AsOf == 0 {
+			return nil
+		}
 		page.Data = []readmodel.Task{{TaskID: 1, Title: "of " + string(u), Status: "open", TaskRev: 1, UpdatedAt: time.Now()}}
 		page.TaskRev = 1
 		return nil
@@ -197,6 +201,17 @@ func (m *memory) TaskHistory(_ context.Context, _ events.UserID, task int64, _ i
 			return readmodel.ErrNotFound
 		}
 		page.Data = []readmodel.TaskChange{{TaskRev: 1, Tool: "add_task", By: events.ByUser, Task: []byte(`{"task_id":1}`)}}
+		return nil
+	})
+}
+
+// TaskChanges knows the one change of task 1, made at the Epoch.
+func (m *memory) TaskChanges(_ context.Context, _ events.UserID, q readmodel.TaskChangesQuery) (page readmodel.TaskChanges, err error) {
+	return page, m.read(func() error {
+		page.After = 1
+		if q.After == 0 && !q.Since.After(testkit.Epoch) {
+			page.Data = []readmodel.TaskChange{{TaskRev: 1, Tool: "add_task", By: events.ByUser, At: testkit.Epoch, Task: []byte(`{"task_id":1}`)}}
+		}
 		return nil
 	})
 }

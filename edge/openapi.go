@@ -100,7 +100,12 @@ func operations() []operation {
 		},
 		{method: "GET", path: "/api/{user}/runs/{run}", id: "run", summary: "How a run stands.", query: []parameter{conversation}, answers: map[int]reflect.Type{200: typeOf[RunState]()}, errors: []int{404}},
 		{method: "POST", path: "/api/{user}/runs/{run}/cancel", id: "cancelRun", summary: "Stop a run; the answer says what it did.", query: []parameter{conversation}, answers: run, errors: []int{404}},
-		{method: "GET", path: "/api/{user}/tasks", id: "tasks", summary: "The person's tasks.", query: []parameter{{"status", "all, open or completed.", ""}, search, limit, after}, answers: map[int]reflect.Type{200: typeOf[readmodel.TaskPage]()}},
+		{method: "GET", path: "/api/{user}/tasks", id: "tasks", summary: "The person's tasks.", query: []parameter{{"status", "all, open or completed.", ""}, {"as_of", "The tasks as they were after this task_rev.", "integer"}, search, limit, after}, answers: map[int]reflect.Type{200: typeOf[readmodel.TaskPage]()}},
+		{
+			method: "GET", path: "/api/{user}/tasks/history", id: "taskChanges", summary: "Who changed which task, oldest first.",
+			query:   []parameter{{"since", "The changes from this time on.", ""}, {"after", "The changes after this task_rev.", "integer"}, limit},
+			answers: map[int]reflect.Type{200: typeOf[readmodel.TaskChanges]()},
+		},
 		{method: "GET", path: "/api/{user}/tasks/{task}/history", id: "taskHistory", summary: "Who changed a task, newest first.", query: []parameter{limit, after}, answers: map[int]reflect.Type{200: typeOf[readmodel.Page[readmodel.TaskChange]]()}, errors: []int{404}},
 		{method: "POST", path: "/api/{user}/tool_calls", id: "callTool", summary: "Call a tool by hand.", header: []parameter{key}, body: typeOf[ToolCallRequest](), answers: map[int]reflect.Type{200: typeOf[CallResult](), 202: nil}, errors: []int{409, 413, 415, 422}},
 	}

@@ -41,7 +41,7 @@ func TestOpenAPIMatchesRoutes(t *testing.T) {
 		} `json:"components"`
 	}
 	r.decode(t, &doc)
-	if doc.OpenAPI != "3.1.0" || len(doc.Paths) != 20 {
+	if doc.OpenAPI != "3.1.0" || len(doc.Paths) != 21 {
 		t.Errorf("%d paths, version %q", len(doc.Paths), doc.OpenAPI)
 	}
 	// What the calls answer fits the schemas.
@@ -57,6 +57,7 @@ func TestOpenAPIMatchesRoutes(t *testing.T) {
 		"RunState":         w.do("ana", "GET", "/api/ana/runs/"+string(c.RunID), "").body,
 		"TaskPage":         w.do("ana", "GET", "/api/ana/tasks", "").body,
 		"TaskHistoryPage":  w.do("ana", "GET", "/api/ana/tasks/1/history", "").body,
+		"TaskChanges":      w.do("ana", "GET", "/api/ana/tasks/history?since=2026-01-05T10:00:00Z", "").body,
 		"CallResult":       w.do("ana", "POST", "/api/ana/tool_calls", `{"name":"add_task"}`).body,
 		"Config":           w.do("", "GET", "/api/config", "").body,
 		"Readiness":        w.do("", "GET", "/readyz", "").body,

@@ -38,6 +38,8 @@ type Queries interface {
 	// TaskHistory lists the changes of one task, newest first; a task that never
 	// existed is ErrNotFound.
 	TaskHistory(ctx context.Context, u events.UserID, task int64, limit int, after string) (readmodel.Page[readmodel.TaskChange], error)
+	// TaskChanges lists the changes of all tasks, oldest first.
+	TaskChanges(ctx context.Context, u events.UserID, q readmodel.TaskChangesQuery) (readmodel.TaskChanges, error)
 	// Ping says why Postgres cannot be asked, or nil.
 	Ping(ctx context.Context) error
 }

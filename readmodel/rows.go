@@ -62,6 +62,8 @@ type TasksQuery struct {
 	Text   string
 	Limit  int
 	After  string
+	// AsOf, if set, is the task_rev after which the tasks are wanted as they were.
+	AsOf *int64
 }
 
 // A Task is one task of a person.
@@ -78,7 +80,8 @@ type Task struct {
 	TaskRev     int64      `json:"task_rev"`
 }
 
-// TaskPage is a page of tasks with the person's newest task_rev at that reading.
+// TaskPage is a page of tasks with the person's newest task_rev at that reading,
+// or the one that was asked for.
 type TaskPage struct {
 	Data    []Task `json:"data"`
 	HasMore bool   `json:"has_more"`
@@ -97,4 +100,21 @@ type TaskChange struct {
 	At             time.Time             `json:"at"`
 	// Task is the task's JSON as the tool answered it.
 	Task jsontext.Value `json:"task"`
+}
+
+// TaskChangesQuery selects changes of a person's tasks: those after a task_rev,
+// or with Since those from a moment on.
+type TaskChangesQuery struct {
+	After int64
+	Since time.Time
+	Limit int
+}
+
+// TaskChanges is a page of the changes of all tasks, oldest first. After is the
+// task_rev to read on from, at the end of the list too; of a page that is empty,
+// it is the one before everything that was asked for.
+type TaskChanges struct {
+	Data    []TaskChange `json:"data"`
+	HasMore bool         `json:"has_more"`
+	After   int64        `json:"after"`
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5"
 
@@ -49,6 +50,9 @@ func (s *Store) Tasks(ctx context.Context, u events.UserID, q TasksQuery) (TaskP
 			return TaskPage{}, fmt.Errorf("tasks: %w", err)
 		}
 	}
+	if q.AsOf != nil {
+		return s.tasksAsOf(ctx, u, q, after)
+	}
 	// One statement for rows and rev: a reader that has the rev has all rows up to it.
 	lines, err := rows(ctx, s, u, scanTask, `
 		SELECT coalesce(o.task_rev, 0), t.* FROM (SELECT $1::text AS user_id) p
@@ -75,6 +79,57 @@ func (s *Store) Tasks(ctx context.Context, u events.UserID, q TasksQuery) (TaskP
 	return TaskPage{Data: p.Data, HasMore: p.HasMore, After: p.After, TaskRev: rev}, nil
 }
 
+// tasksAsOf is Tasks as they were after a task_rev. A task that has been deleted
+// since is among them: its row stays, and the history says how it was.
+func (s *Store) tasksAsOf(ctx context.Context, u events.UserID, q TasksQuery, after int64) (TaskPage, error) {
+	list, err := rows(ctx, s, u, scanThen, `
+		SELECT h.row::text FROM task t CROSS JOIN LATERAL (
+			SELECT row FROM task_history WHERE user_id = t.user_id AND task_id = t.task_id AND task_rev <= $3 ORDER BY task_rev DESC LIMIT 1
+		) h
+		WHERE t.user_id = $1 AND t.task_id > $2::bigint AND NOT (h.row->>'deleted')::boolean AND ($4 = 'all' OR h.row->>'status' = $4)
+			AND ($5 = '' OR strpos(lower((h.row->>'title') || ' ' || (h.row->>'description')), lower($5)) > 0)
+		ORDER BY t.task_id LIMIT $6`, u, after, *q.AsOf, q.Status, storable(q.Text), q.Limit+1)
+	if err != nil {
+		return TaskPage{}, fmt.Errorf("tasks as of %d: %w", *q.AsOf, err)
+	}
+	p := page(list, q.Limit, func(t Task) string { return numberCursor(t.TaskID) })
+	return TaskPage{Data: p.Data, HasMore: p.HasMore, After: p.After, TaskRev: *q.AsOf}, nil
+}
+
+func scanThen(r pgx.CollectableRow) (t Task, err error) {
+	var row string
+	if err := r.Scan(&row); err != nil {
+		return t, err
+	}
+	return t, json.Unmarshal([]byte(row), &t)
+}
+
+// TaskChanges lists the changes of all of a person's tasks, oldest first.
+func (s *Store) TaskChanges(ctx context.Context, u events.UserID, q TaskChangesQuery) (TaskChanges, error) {
+	after := q.After
+	if !q.Since.IsZero() {
+		// The index is read from its end, to the last change that is too old.
+		last, err := row(ctx, s, u, pgx.RowTo[int64], `SELECT task_rev FROM task_history WHERE user_id = $1 AND at < $2 ORDER BY task_rev DESC LIMIT 1`, u, q.Since)
+		if err != nil && !errors.Is(err, ErrNotFound) {
+			return TaskChanges{}, fmt.Errorf("task changes: %w", err)
+		}
+		after = max(after, last)
+	}
+	list, err := rows(ctx, s, u, scanChange, `SELECT `+change+` FROM task_history
+		WHERE user_id = $1 AND task_rev > $2 ORDER BY task_rev LIMIT $3`, u, after, q.Limit+1)
+	if err != nil {
+		return TaskChanges{}, fmt.Errorf("task changes: %w", err)
+	}
+	p := TaskChanges{Data: list, After: after}
+	if len(list) > q.Limit {
+		p.Data, p.HasMore = list[:q.Limit], true
+	}
+	if n := len(p.Data); n > 0 {
+		p.After = p.Data[n-1].TaskRev
+	}
+	return p, nil
+}
+
 // TaskHistory lists the changes of one task, newest first; a task that never
 // existed is ErrNotFound.
 func (s *Store) TaskHistory(ctx context.Context, u events.UserID, task int64, limit int, after string) (Page[TaskChange], error) {
@@ -85,7 +140,7 @@ func (s *Store) TaskHistory(ctx context.Context, u events.UserID, task int64, li
 			return Page[TaskChange]{}, fmt.Errorf("task history: %w", err)
 		}
 	}
-	list, err := rows(ctx, s, u, scanChange, `SELECT task_rev, tool, by, call_id, conversation_id, coalesce(run_id, ''), at, row::text FROM task_history
+	list, err := rows(ctx, s, u, scanChange, `SELECT `+change+` FROM task_history
 		WHERE user_id = $1 AND task_id = $2::bigint AND task_rev < $3 ORDER BY task_rev DESC LIMIT $4`, u, task, before, limit+1)
 	if err == nil && len(list) == 0 && after == "" {
 		err = ErrNotFound
@@ -95,6 +150,8 @@ func (s *Store) TaskHistory(ctx context.Context, u events.UserID, task int64, li
 	}
 	return page(list, limit, func(c TaskChange) string { return numberCursor(c.TaskRev) }), nil
 }
+
+const change = `task_rev, tool, by, call_id, conversation_id, coalesce(run_id, ''), at, row::text`
 
 func scanChange(r pgx.CollectableRow) (c TaskChange, err error) {
 	var task string
