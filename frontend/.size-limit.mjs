@@ -13,4 +13,5 @@ export default [
   part('highlight', '20 kB'),
   part('SignIn', '20 kB'),
   part('Markdown', '20 kB'),
+  part('replayPage', '25 kB'),
 ];

@@ -1,4 +1,4 @@
-import { ListTodo, Menu as MenuIcon, PanelLeftOpen, PanelRightOpen, SquarePen } from 'lucide-react';
+import { History, ListTodo, Menu as MenuIcon, PanelLeftOpen, PanelRightOpen, SquarePen } from 'lucide-react';
 import { useCallback, useEffect, useRef, useState } from 'react';
 import { useLocation, useRoute, useSearch } from 'wouter';
 
@@ -9,6 +9,7 @@ import { shallow, useActions, useStore, useStoreObject } from './core/react';
 import { hasUnsent } from './core/selectors';
 import { number } from './i18n/format';
 import { t } from './i18n/t';
+import type { Run } from './protocol/types';
 import { ConnectionBanner, VersionBanner } from './ui/Banner';
 import { IconButton } from './ui/Button';
 import { Dialog } from './ui/Dialog';
@@ -24,6 +25,10 @@ const Account = later(() => import('./auth/Account').then((m) => m.Account));
 const TaskPanel = later(() => import('./tasks/TaskPanel').then((m) => m.TaskPanel), <Skeleton rows={6} />);
 const NotFound = later(() => import('./ui/NotFound').then((m) => m.NotFound));
 const Shortcuts = later(() => import('./ui/Shortcuts').then((m) => m.Shortcuts));
+const ReplayPage = later(
+  () => import('./replayPage').then((m) => m.ReplayPage),
+  <Skeleton rows={8} className="measure pt-16" />,
+);
 for (const part of [Sidebar, Account, TaskPanel]) part.preload();
 
 /** The address of a conversation, of one of its branches, of one of its messages. */
@@ -33,6 +38,11 @@ export function conversationPath(id: string | undefined, tip?: string, message?:
   if (tip !== undefined) query.set('b', tip);
   if (message !== undefined) query.set('m', message);
   return `/c/${encodeURIComponent(id)}${query.size > 0 ? `?${query}` : ''}`;
+}
+
+/** The address of an instant in a conversation's replay; without n, of its end. */
+export function replayPath(id: string, n?: number): string {
+  return `/c/${encodeURIComponent(id)}/replay${n === undefined ? '' : `?n=${n}`}`;
 }
 
 type Layout = 'wide' | 'medium' | 'narrow';
@@ -67,12 +77,14 @@ export function Shell() {
   const actions = useActions();
   const [location, navigate] = useLocation();
   const [isConversation, params] = useRoute('/c/:id');
+  const [isReplay, replayOf] = useRoute('/c/:id/replay');
   const query = new URLSearchParams(useSearch());
   const tip = query.get('b') ?? undefined;
   const target = query.get('m') ?? undefined;
+  const instant = query.get('n');
   const [visit, setVisit] = useState(0);
-  const id = isConversation ? params.id : undefined;
-  const known = isConversation || location === '/';
+  const id = isConversation ? params.id : isReplay ? replayOf.id : undefined;
+  const known = isConversation || isReplay || location === '/';
 
   const layout = useLayout();
   const narrow = layout === 'narrow';
@@ -87,6 +99,7 @@ export function Shell() {
   const missing = useStore((s) => s.open?.status === 'not-found');
   const deleted = useStore((s) => s.open?.state.deleted === true);
   const found = known && !missing && !deleted;
+  const replaying = isReplay && !missing && !deleted;
   const taskCount = useStore((s) => {
     let n = 0;
     for (const row of Object.values(s.tasks.byId)) if (!row.deleted && row.status === 'open') n++;
@@ -115,6 +128,17 @@ export function Shell() {
   const onBranch = useCallback(
     (runId: string) => navigate(conversationPath(id, runId, target), { replace: true }),
     [navigate, id, target],
+  );
+  const replay = useCallback(
+    (n?: number) => {
+      if (id !== undefined) navigate(replayPath(id, n));
+    },
+    [navigate, id],
+  );
+  const onWhy = useCallback((run: Run) => replay(run.n), [replay]);
+  const onInstant = useCallback(
+    (n: number | undefined, replace: boolean) => navigate(replayPath(id ?? '', n), { replace }),
+    [navigate, id],
   );
   const showTask = useCallback(
     (taskId: number) => {
@@ -171,15 +195,35 @@ export function Shell() {
     </ErrorBoundary>
   );
 
+  const start =
+    !sidebar.open || narrow ? (
+      <>
+        <IconButton label={narrow ? t.sidebar.open : t.sidebar.expand} onClick={() => sidebar.set(true)}>
+          {narrow ? (
+            <MenuIcon size={20} aria-hidden />
+          ) : (
+            <PanelLeftOpen size={16} aria-hidden className="rtl:-scale-x-100" />
+          )}
+        </IconButton>
+        {!narrow && (
+          <IconButton label={t.sidebar.newChat} onClick={() => go(undefined)}>
+            <SquarePen size={16} aria-hidden />
+          </IconButton>
+        )}
+      </>
+    ) : undefined;
+
   return (
     <div className="app flex h-dvh pl-[env(safe-area-inset-left)] pr-[env(safe-area-inset-right)]">
       {found && (
         <>
-          <SkipLink to="composer">{t.app.skipToComposer}</SkipLink>
+          <SkipLink to={replaying ? 'player' : 'composer'}>
+            {replaying ? t.app.skipToPlayer : t.app.skipToComposer}
+          </SkipLink>
           <SkipLink to="messages">{t.app.skipToMessages}</SkipLink>
         </>
       )}
-      {layout === 'wide' && tasks.open && <SkipLink to="tasks">{t.app.skipToTasks}</SkipLink>}
+      {layout === 'wide' && tasks.open && !replaying && <SkipLink to="tasks">{t.app.skipToTasks}</SkipLink>}
       {narrow ? (
         <Dialog place="start" label={t.sidebar.label} open={sidebar.open} onClose={() => sidebar.set(false)}>
           {side}
@@ -190,58 +234,58 @@ export function Shell() {
         )
       )}
       <main className="flex min-w-0 flex-1 flex-col">
-        <ChatHeader
-          onRemoved={() => go(undefined)}
-          start={
-            !sidebar.open || narrow ? (
+        {!replaying && (
+          <ChatHeader
+            onRemoved={() => go(undefined)}
+            start={start}
+            end={
               <>
-                <IconButton label={narrow ? t.sidebar.open : t.sidebar.expand} onClick={() => sidebar.set(true)}>
-                  {narrow ? (
-                    <MenuIcon size={20} aria-hidden />
-                  ) : (
-                    <PanelLeftOpen size={16} aria-hidden className="rtl:-scale-x-100" />
-                  )}
-                </IconButton>
-                {!narrow && (
-                  <IconButton label={t.sidebar.newChat} onClick={() => go(undefined)}>
-                    <SquarePen size={16} aria-hidden />
+                {id !== undefined && !missing && (
+                  <IconButton label={t.chat.replay} onClick={() => replay()}>
+                    <History size={narrow ? 20 : 16} aria-hidden />
                   </IconButton>
                 )}
+                {narrow && id !== undefined && (
+                  <IconButton label={t.sidebar.newChat} onClick={() => go(undefined)}>
+                    <SquarePen size={20} aria-hidden />
+                  </IconButton>
+                )}
+                {(layout !== 'wide' || !tasks.open) && (
+                  <button
+                    type="button"
+                    aria-label={t.tasks.open}
+                    title={t.tasks.open}
+                    onClick={() => tasks.set(true)}
+                    className="flex target-row items-center gap-2 rounded-sm px-2.5 text-control hover:bg-raised"
+                  >
+                    {layout === 'wide' ? (
+                      <PanelRightOpen size={16} aria-hidden className="text-muted rtl:-scale-x-100" />
+                    ) : (
+                      <ListTodo size={narrow ? 20 : 16} aria-hidden className="text-muted" />
+                    )}
+                    {t.tasks.label}
+                    <span className="pill rounded-full bg-raised px-1.5 text-meta tabular text-muted">
+                      {number(taskCount)}
+                    </span>
+                  </button>
+                )}
               </>
-            ) : undefined
-          }
-          end={
-            <>
-              {narrow && id !== undefined && (
-                <IconButton label={t.sidebar.newChat} onClick={() => go(undefined)}>
-                  <SquarePen size={20} aria-hidden />
-                </IconButton>
-              )}
-              {(layout !== 'wide' || !tasks.open) && (
-                <button
-                  type="button"
-                  aria-label={t.tasks.open}
-                  title={t.tasks.open}
-                  onClick={() => tasks.set(true)}
-                  className="flex target-row items-center gap-2 rounded-sm px-2.5 text-control hover:bg-raised"
-                >
-                  {layout === 'wide' ? (
-                    <PanelRightOpen size={16} aria-hidden className="text-muted rtl:-scale-x-100" />
-                  ) : (
-                    <ListTodo size={narrow ? 20 : 16} aria-hidden className="text-muted" />
-                  )}
-                  {t.tasks.label}
-                  <span className="pill rounded-full bg-raised px-1.5 text-meta tabular text-muted">
-                    {number(taskCount)}
-                  </span>
-                </button>
-              )}
-            </>
-          }
-        />
+            }
+          />
+        )}
         <Banners />
         <ErrorBoundary text={t.crash.panel} resetKey={id}>
-          {found ? (
+          {found && replaying ? (
+            <ReplayPage
+              id={replayOf.id}
+              n={instant}
+              start={start}
+              onN={onInstant}
+              linkTo={(n) => window.location.origin + replayPath(replayOf.id, n)}
+              onClose={() => go(id)}
+              onOther={go}
+            />
+          ) : found ? (
             <ChatInterface
               ref={chat}
               tip={tip}
@@ -250,6 +294,7 @@ export function Shell() {
               visit={visit}
               onBranch={onBranch}
               onTask={showTask}
+              onWhy={onWhy}
             />
           ) : deleted && id !== undefined ? (
             <NotFound
@@ -263,7 +308,7 @@ export function Shell() {
           )}
         </ErrorBoundary>
       </main>
-      {layout === 'wide' ? (
+      {replaying ? null : layout === 'wide' ? (
         tasks.open && (
           <aside
             aria-label={t.tasks.label}

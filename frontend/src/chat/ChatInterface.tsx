@@ -40,6 +40,7 @@ interface Props {
   /** That message is on a branch that ends here. */
   onBranch?: (tip: string) => void;
   onTask: (id: number) => void;
+  onWhy?: ((run: Run) => void) | undefined;
 }
 
 const waiting = (
@@ -55,7 +56,7 @@ MessageList.preload();
 const none: readonly OutboxItem[] = [];
 
 /** A conversation: its messages, and the box to write the next one. */
-export function ChatInterface({ ref, tip: wantedTip, onTip, target, visit = 0, onBranch, onTask }: Props) {
+export function ChatInterface({ ref, tip: wantedTip, onTip, target, visit = 0, onBranch, onTask, onWhy }: Props) {
   const open = useStore((s) => s.open);
   const pending = useStore(outboxHere, shallow);
   const connected = useStore((s) => s.connection.status === 'online');
@@ -227,6 +228,7 @@ export function ChatInterface({ ref, tip: wantedTip, onTip, target, visit = 0, o
           onAgain={again}
           onEditPending={editPending}
           onTask={onTask}
+          onWhy={onWhy}
         />
       )}
       {open?.error && !empty && !isPassing(open.error.code) && (

@@ -3,6 +3,7 @@ import { useLocation } from 'wouter';
 import { clock } from '../i18n/format';
 import { t } from '../i18n/t';
 import { cx } from '../ui/cx';
+import { usePast } from '../ui/past';
 import { Time } from '../ui/Time';
 
 interface Props {
@@ -16,8 +17,12 @@ interface Props {
 /** When something was said, which is also the address of that message. */
 export function MessageLink({ id, at, end = false, className }: Props) {
   const [, navigate] = useLocation();
+  const past = usePast() !== undefined;
   const d = new Date(at);
   if (Number.isNaN(d.getTime())) return null;
+  // In a replay the address is that of an instant.
+  if (past)
+    return <Time at={at} className={cx('px-1.5 text-caption tabular text-muted', end && 'at-end', className)} />;
   return (
     <a
       href={`?m=${encodeURIComponent(id)}`}

@@ -39,6 +39,7 @@ interface Props {
   onAgain: (run: Run) => void;
   onEditPending: (item: OutboxItem) => void;
   onTask: (id: number) => void;
+  onWhy?: ((run: Run) => void) | undefined;
   children?: ReactNode;
 }
 
@@ -145,6 +146,7 @@ export function MessageList(props: Props) {
                       onEdit={props.onEdit}
                       onAgain={props.onAgain}
                       onTask={props.onTask}
+                      onWhy={props.onWhy}
                     />
                   </ErrorBoundary>
                 </div>

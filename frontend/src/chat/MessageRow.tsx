@@ -2,6 +2,7 @@ import {
   CircleSlash,
   Copy,
   Ellipsis,
+  History,
   Pencil,
   RefreshCw,
   RotateCcw,
@@ -27,6 +28,7 @@ import { cx } from '../ui/cx';
 import { ErrorNote } from '../ui/ErrorNote';
 import { later } from '../ui/later';
 import { Menu, MenuItem, MenuLabel } from '../ui/Menu';
+import { usePast } from '../ui/past';
 import { Time } from '../ui/Time';
 import { touch, useMedia } from '../ui/useMedia';
 import { failureOf, partsOf, receiptOf, textOf, type Changes } from './answer';
@@ -54,6 +56,8 @@ interface Props {
   onEdit: (run: Run) => void;
   onAgain: (run: Run) => void;
   onTask: (id: number) => void;
+  /** Shows in the replay how the answer came about. */
+  onWhy?: ((run: Run) => void) | undefined;
 }
 
 /** A message and its answer. Drawn again only if one of them has changed. */
@@ -68,6 +72,7 @@ export const MessageRow = memo(function MessageRow(props: Props) {
   const growing = parts.at(-1)?.kind === 'text' && !over && draft !== undefined;
   const text = textOf(run);
   const at = new Date(run.message.time);
+  const past = usePast() !== undefined;
   const callsOpen = (run.calls ?? []).some((call) => call.status === 'running');
   const waiting = !over && run.status !== 'queued' && !growing && !(callsOpen && !stopping);
 
@@ -142,7 +147,12 @@ export const MessageRow = memo(function MessageRow(props: Props) {
                   <RefreshCw size={16} aria-hidden />
                 </IconButton>
               )}
-              {run.status === 'completed' && <Rate run={run} onBad={() => setAsking(true)} />}
+              {run.status === 'completed' && !past && <Rate run={run} onBad={() => setAsking(true)} />}
+              {props.onWhy && (
+                <IconButton label={t.chat.why} onClick={() => props.onWhy?.(run)}>
+                  <History size={16} aria-hidden />
+                </IconButton>
+              )}
               {run.ended_at !== undefined && <MessageLink id={run.run_id} at={run.ended_at} className="reveal" />}
             </Bar>
           )}
@@ -167,6 +177,7 @@ export const MessageRow = memo(function MessageRow(props: Props) {
 function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) {
   const announce = useAnnounce();
   const byFinger = useMedia(touch);
+  const past = usePast() !== undefined;
   if (byFinger) {
     return (
       <span className="no-print shrink-0">
@@ -174,15 +185,17 @@ function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) 
           <MenuLabel>
             <Time at={run.message.time} exact />
           </MenuLabel>
-          <MenuItem
-            moves
-            icon={<Pencil size={16} />}
-            onSelect={() => {
-              onEdit(run);
-            }}
-          >
-            {t.chat.editMessage}
-          </MenuItem>
+          {!past && (
+            <MenuItem
+              moves
+              icon={<Pencil size={16} />}
+              onSelect={() => {
+                onEdit(run);
+              }}
+            >
+              {t.chat.editMessage}
+            </MenuItem>
+          )}
           <MenuItem
             icon={<Copy size={16} />}
             onSelect={() => {
@@ -201,9 +214,11 @@ function UserActions({ run, onEdit }: { run: Run; onEdit: (run: Run) => void }) 
   return (
     <span className="reveal no-print inline-flex shrink-0 items-center">
       <MessageLink id={run.message.message_id} at={run.message.time} end />
-      <IconButton label={t.chat.editMessage} onClick={() => onEdit(run)}>
-        <Pencil size={16} aria-hidden />
-      </IconButton>
+      {!past && (
+        <IconButton label={t.chat.editMessage} onClick={() => onEdit(run)}>
+          <Pencil size={16} aria-hidden />
+        </IconButton>
+      )}
       <CopyButton label={t.chat.copyMessage} text={() => run.message.text} />
     </span>
   );

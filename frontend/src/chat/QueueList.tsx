@@ -2,6 +2,7 @@ import { Clock, Pencil, X } from 'lucide-react';
 
 import { t } from '../i18n/t';
 import { IconButton } from '../ui/Button';
+import { usePast } from '../ui/past';
 
 export interface QueuedMessage {
   id: string;
@@ -16,6 +17,7 @@ interface Props {
 
 /** Messages that wait for the answer before them. */
 export function QueueList({ items, onEdit, onRemove }: Props) {
+  const past = usePast() !== undefined;
   if (items.length === 0) return null;
   return (
     <ul aria-label={t.chat.queue} className="no-print measure shrink-0 space-y-1 pb-2">
@@ -30,14 +32,16 @@ export function QueueList({ items, onEdit, onRemove }: Props) {
             {item.text}
           </span>
           <span className="hidden shrink-0 text-meta text-muted md:inline">{t.chat.queuedHint}</span>
-          <span className="flex shrink-0">
-            <IconButton label={t.chat.editQueued} onClick={() => onEdit(item)}>
-              <Pencil size={16} aria-hidden />
-            </IconButton>
-            <IconButton label={t.chat.removeQueued} onClick={() => onRemove(item)}>
-              <X size={16} aria-hidden />
-            </IconButton>
-          </span>
+          {!past && (
+            <span className="flex shrink-0">
+              <IconButton label={t.chat.editQueued} onClick={() => onEdit(item)}>
+                <Pencil size={16} aria-hidden />
+              </IconButton>
+              <IconButton label={t.chat.removeQueued} onClick={() => onRemove(item)}>
+                <X size={16} aria-hidden />
+              </IconButton>
+            </span>
+          )}
         </li>
       ))}
     </ul>

@@ -17,6 +17,28 @@ export interface Tasks {
   commit(c: Commit): void;
 }
 
+/** The rows that the tool results of a commit carry. */
+export function rowsOf(c: Commit): Task[] {
+  return c.events.flatMap((e) => (e.type === 'tool.returned' && e.ok ? (taskOf(e.result) ?? []) : []));
+}
+
+/**
+ * Adds rows to a list; of two versions of a task the higher revision wins. listed is the revision
+ * of a list that lacks what was deleted before; at, when the change is worth a flash.
+ */
+export function withRows(t: TasksState, rows: readonly Task[], o: { listed?: number; at?: number } = {}): TasksState {
+  const { listed = 0, at } = o;
+  const newer = rows.filter((row) => (t.byId[row.task_id]?.task_rev ?? listed) < row.task_rev);
+  if (newer.length === 0) return t;
+  const each = <T>(f: (row: Task) => T) => Object.fromEntries(newer.map((row) => [row.task_id, f(row)]));
+  return {
+    ...t,
+    byId: { ...t.byId, ...each((row) => row) },
+    rev: Math.max(t.rev, ...newer.map((row) => row.task_rev)),
+    ...(at !== undefined && { changed: { ...t.changed, ...each(() => at) } }),
+  };
+}
+
 /** More than anybody looks at in one list. */
 const most = 2000;
 
@@ -27,17 +49,9 @@ export function createTasks(k: Kernel, userId: () => string | undefined): Tasks 
 
   function put(tasks: readonly Task[], live: boolean): boolean {
     const t = k.state.tasks;
-    const newer = tasks.filter((task) => (t.byId[task.task_id]?.task_rev ?? listed) < task.task_rev);
-    if (newer.length === 0) return false;
-    const at = k.deps.now();
-    k.merge({
-      tasks: {
-        ...t,
-        byId: { ...t.byId, ...Object.fromEntries(newer.map((task) => [task.task_id, task])) },
-        rev: Math.max(t.rev, ...newer.map((task) => task.task_rev)),
-        ...(live && { changed: { ...t.changed, ...Object.fromEntries(newer.map((task) => [task.task_id, at])) } }),
-      },
-    });
+    const next = withRows(t, tasks, { listed, ...(live && { at: k.deps.now() }) });
+    if (next === t) return false;
+    k.merge({ tasks: next });
     return true;
   }
 
@@ -84,7 +98,7 @@ export function createTasks(k: Kernel, userId: () => string | undefined): Tasks 
     },
 
     commit(c) {
-      const rows = c.events.flatMap((e) => (e.type === 'tool.returned' && e.ok ? (taskOf(e.result) ?? []) : []));
+      const rows = rowsOf(c);
       if (rows.length > 0) put(rows, true);
     },
   };

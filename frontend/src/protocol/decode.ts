@@ -2,7 +2,7 @@
 // is an error the caller counts and answers with a resume, never half a state.
 import * as is from './check';
 import type { Check } from './check';
-import type { CommitPage, Config, Page, ServerFrame, Summary, Task, TaskChange, TaskPage } from './frames';
+import type { CommitPage, Config, Page, ServerFrame, Summary, Task, TaskChange, TaskChanges, TaskPage } from './frames';
 import type { Commit, Conversation, Event } from './types.gen';
 
 const status = is.oneOf('queued', 'in_progress', 'requires_action', 'cancelling', 'completed', 'failed', 'cancelled');
@@ -307,20 +307,20 @@ export const decodeTasks = at<TaskPage>(
   }),
   'tasks',
 );
-export const decodeTaskHistory = at<Page<TaskChange>>(
-  page(
-    is.object({
-      task_rev: is.count,
-      tool: is.string,
-      by: is.string,
-      call_id: is.string,
-      conversation_id: is.string,
-      run_id: is.optional(is.string),
-      at: is.string,
-      task,
-    }),
-  ),
-  'history',
+const change: Check<TaskChange> = is.object({
+  task_rev: is.count,
+  tool: is.string,
+  by: is.string,
+  call_id: is.string,
+  conversation_id: is.string,
+  run_id: is.optional(is.string),
+  at: is.string,
+  task,
+});
+export const decodeTaskHistory = at(page(change), 'history');
+export const decodeTaskChanges = at<TaskChanges>(
+  is.object({ data: is.list(change), has_more: is.boolean, after: is.count }),
+  'changes',
 );
 export const decodeCommits = at<CommitPage>(
   is.object({ data: is.list(commit), has_more: is.boolean, after: is.count }),

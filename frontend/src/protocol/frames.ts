@@ -81,6 +81,13 @@ export interface TaskChange {
   readonly task: Task;
 }
 
+/** Changes of all tasks, oldest first. After is the revision to read on from. */
+export interface TaskChanges {
+  readonly data: readonly TaskChange[];
+  readonly has_more: boolean;
+  readonly after: number;
+}
+
 export type ServerFrame =
   | {
       readonly type: 'connected';

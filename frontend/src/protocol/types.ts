@@ -47,5 +47,6 @@ export type {
   Summary,
   Task,
   TaskChange,
+  TaskChanges,
   TaskPage,
 } from './frames';

@@ -18,6 +18,7 @@ import type { Call } from '../protocol/types';
 import { Button } from '../ui/Button';
 import { cx } from '../ui/cx';
 import { later } from '../ui/later';
+import { usePast } from '../ui/past';
 import { useNow } from '../ui/useNow';
 import { doneSummary, failedSummary, plannedSummary, type Summary } from './summaries';
 
@@ -76,6 +77,7 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
   const state = cardState(call, connected);
   const { text, taskId, undo } = words(call, state);
   const why = givenUp(call);
+  const past = usePast() !== undefined;
   const note = state === 'done' || state === 'failed' ? undefined : (why ?? t.tools[state]);
 
   return (
@@ -133,8 +135,8 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
           )}
         </span>
         <span className="ms-auto flex shrink-0 items-center gap-1.5 tabular text-muted">
-          {undo === true && taskId !== undefined && <UndoDelete taskId={taskId} />}
-          {why !== undefined && <Rerun call={call} />}
+          {undo === true && !past && taskId !== undefined && <UndoDelete taskId={taskId} />}
+          {why !== undefined && !past && <Rerun call={call} />}
           {state === 'running' && call.called_at !== undefined ? (
             <Elapsed since={call.called_at} />
           ) : (
@@ -152,7 +154,7 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
         </span>
       </div>
       {/* It stays through a lost connection, and what is typed in it. */}
-      {call.status === 'asking' && <Approval call={call} connected={connected} />}
+      {call.status === 'asking' && !past && <Approval call={call} connected={connected} />}
       {open && <CallDetails id={details} call={call} />}
     </div>
   );

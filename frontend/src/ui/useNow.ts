@@ -13,19 +13,23 @@ function tick(f: () => void, every: number): () => void {
   };
 }
 
-/** The time, told again every so many ms; not at all for 0. */
+import { usePast } from './past';
+
+/** The time, told again every so many ms; not at all for 0. What shows the past keeps to its time. */
 export function useNow(every: number): number {
+  const past = usePast();
+  const still = every === 0 || typeof past === 'number';
   const [now, setNow] = useState(() => Date.now());
   useEffect(() => {
-    if (every === 0) return;
+    if (still) return;
     const first = requestAnimationFrame(() => setNow(Date.now()));
     const stop = tick(() => setNow(Date.now()), every);
     return () => {
       cancelAnimationFrame(first);
       stop();
     };
-  }, [every]);
-  return now;
+  }, [every, still]);
+  return typeof past === 'number' ? past : now;
 }
 
 const minute = 60_000;

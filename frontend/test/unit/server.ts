@@ -1,7 +1,20 @@
 import { emptyConversation, fold } from '../../src/core/fold';
 import { activeRun, path } from '../../src/core/path';
 import type { Api, Deps, SocketEvents } from '../../src/core/ports';
-import type { ClientFrame, Commit, Conversation, Event, ServerFrame, Summary, Task } from '../../src/protocol/types';
+import type {
+  ClientFrame,
+  Commit,
+  CommitPage,
+  Conversation,
+  Event,
+  Query,
+  ServerFrame,
+  Summary,
+  Task,
+  TaskChange,
+  TaskChanges,
+  TaskPage,
+} from '../../src/protocol/types';
 import { utf8Length } from '../../src/core/stream';
 
 interface Connection {
@@ -25,11 +38,12 @@ const usage = { input_tokens: 1, output_tokens: 1 };
  * WebSocket's frames. It does at once what it is told, and drops connections on demand.
  */
 export class Server {
-  readonly user = 'ada';
+  user = 'ada';
   readonly logs = new Map<string, Commit[]>();
   readonly drafts = new Map<string, Piece>();
   readonly received: ClientFrame[] = [];
   readonly rows = new Map<number, Task>();
+  readonly changes: TaskChange[] = [];
   readonly requests: string[] = [];
   /** Answers a frame instead of the server. */
   intercept: ((f: ClientFrame) => ServerFrame | 'silence' | undefined) | undefined;
@@ -39,6 +53,7 @@ export class Server {
   private readonly stored = new Map<string, string>();
   private readonly connections = new Set<Connection>();
   private rev = 0;
+  private seconds = 0;
   private reachable = true;
 
   readonly api: Api = {
@@ -67,19 +82,10 @@ export class Server {
         const shown = runs.slice(-(q?.limit ?? 3));
         return { ...state, runs: shown, ...(shown.length < runs.length && { has_more: true }) };
       }),
-    events: (_, id, after) =>
-      this.answer(`events ${id}`, () => {
-        const rest = (this.logs.get(id) ?? []).slice(after);
-        return { data: rest.slice(0, 5), has_more: rest.length > 5, after: after + Math.min(5, rest.length) };
-      }),
-    read: (decode, _, path) => this.answer(path.join(' '), () => decode({})),
+    events: (_, id, after) => this.answer(`events ${id}`, () => this.commits(id, after)),
+    read: (decode, _, path, query) => this.answer(path.join(' '), () => decode(this.below(path, query ?? {}))),
     readText: (_, path) => this.answer(path.join(' '), () => 'text'),
-    tasks: () =>
-      this.answer('tasks', () => ({
-        data: [...this.rows.values()].filter((t) => !t.deleted),
-        has_more: false,
-        task_rev: this.rev,
-      })),
+    tasks: (_, q) => this.answer('tasks', () => this.tasks(this.rev, q.after ?? '')),
     taskHistory: () => this.answer('history', () => ({ data: [], has_more: false })),
   };
 
@@ -130,7 +136,6 @@ export class Server {
 
   append(id: string, ...events: Event[]): Commit {
     const log = this.logs.get(id) ?? [];
-    this.logs.set(id, log);
     const commit: Commit = {
       v: 1,
       conversation_id: id,
@@ -139,10 +144,21 @@ export class Server {
       commit_id: `${id}:${log.length + 1}`,
       cause: 'test',
       by: 'user',
-      time: new Date(Date.UTC(2026, 2, 14, 9, 0, log.length)).toISOString(),
+      time: this.now(),
       events,
     };
-    log.push(commit);
+    this.push(id, commit);
+    return commit;
+  }
+
+  /** The server's clock: it ticks with everything that is done. */
+  now(): string {
+    return new Date(Date.UTC(2026, 2, 14, 9, 0, ++this.seconds)).toISOString();
+  }
+
+  /** Adds a commit of somebody's making. */
+  push(id: string, commit: Commit): void {
+    this.logs.set(id, [...(this.logs.get(id) ?? []), commit]);
     for (const c of this.connections) {
       if (c.watches.get(id) === commit.n - 1) this.sendCommit(c, commit);
       const { conversation_id, title, n, status, updated_at, archived, deleted } = this.summary(id);
@@ -157,7 +173,6 @@ export class Server {
         deleted: deleted === true,
       });
     }
-    return commit;
   }
 
   /** A message and the beginning of its answer. Returns the run. */
@@ -218,8 +233,9 @@ export class Server {
     if (next) this.append(id, ...this.starting(next.run_id, next.message.message_id));
   }
 
-  task(title: string, more: Partial<Task> = {}): Task {
-    const at = '2026-03-14T09:00:00Z';
+  /** Writes a task, as a call of the conversation or one made by hand. */
+  task(title: string, more: Partial<Task> = {}, made: Partial<TaskChange> = {}): Task {
+    const at = '2026-03-14T09:00:00.000Z';
     const row: Task = {
       task_id: this.rows.size + 1,
       title,
@@ -234,6 +250,8 @@ export class Server {
       task_rev: ++this.rev,
     };
     this.rows.set(row.task_id, row);
+    const change = { tool: 'add_task', by: 'user', call_id: `hand-${row.task_rev}`, conversation_id: 'home', at };
+    this.changes.push({ ...change, ...made, task_rev: row.task_rev, task: row });
     return row;
   }
 
@@ -251,6 +269,38 @@ export class Server {
 
   sent<T extends ClientFrame['type']>(type: T): Extract<ClientFrame, { type: T }>[] {
     return this.received.filter((f): f is Extract<ClientFrame, { type: T }> => f.type === type);
+  }
+
+  private commits(id: string, after: number): CommitPage {
+    const rest = (this.logs.get(id) ?? []).slice(after);
+    return { data: rest.slice(0, 5), has_more: rest.length > 5, after: after + Math.min(5, rest.length) };
+  }
+
+  private tasks(rev: number, after: string): TaskPage {
+    const rows = new Map<number, Task>();
+    for (const c of this.changes) if (c.task_rev <= rev) rows.set(c.task.task_id, c.task);
+    const all = [...rows.values()].filter((t) => !t.deleted && t.task_id > Number(after));
+    const data = all.slice(0, 3);
+    const more = data.length < all.length;
+    return { data, has_more: more, ...(more && { after: String(data.at(-1)!.task_id) }), task_rev: rev };
+  }
+
+  private changesFrom(q: Query): TaskChanges {
+    const { since, after } = q;
+    const older = this.changes.findLast((c) => since !== undefined && c.at < since);
+    const before = Math.max(Number(after ?? 0), older?.task_rev ?? 0);
+    const rest = this.changes.filter((c) => c.task_rev > before);
+    const data = rest.slice(0, 4);
+    return { data, has_more: data.length < rest.length, after: data.at(-1)?.task_rev ?? before };
+  }
+
+  /** What is read by its address. */
+  private below(path: readonly string[], q: Query): unknown {
+    const [first, second = '', third] = path;
+    if (first === 'conversations' && third === 'events') return this.commits(second, Number(q.after));
+    if (first === 'tasks' && second === 'history') return this.changesFrom(q);
+    if (first === 'tasks') return this.tasks(Number(q.as_of), String(q.after ?? ''));
+    return {};
   }
 
   private starting(run_id: string, message_id: string): Event[] {
