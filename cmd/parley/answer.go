@@ -117,10 +117,14 @@ func (t *talk) renewable(err error) bool {
 
 // trouble names a passing error for somebody who waits for an answer.
 func trouble(err error) string {
-	if s, ok := errors.AsType[*statusError](err); ok {
-		return s.message
+	s, ok := errors.AsType[*statusError](err)
+	switch {
+	case !ok:
+		return "the connection to Parley is lost"
+	case s.code == "draining":
+		return "this Parley is stopping"
 	}
-	return "the connection to Parley is lost"
+	return strings.TrimSuffix(s.message, ".")
 }
 
 // dialing reports that a server was not even connected to.

@@ -244,6 +244,30 @@ func TestChatSurvivesALostConnection(t *testing.T) {
 	}
 }
 
+// What a server says before it goes is told in its words, or in ours where it only leaves.
+func TestChatTellsOfTrouble(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		err     error
+		passing bool
+		want    string
+	}{
+		{awayError{io.ErrUnexpectedEOF}, true, "the connection to Parley is lost"},
+		{&statusError{code: "draining", message: "This server is about to stop."}, true, "this Parley is stopping"},
+		{&statusError{status: 503, code: "draining"}, true, "this Parley is stopping"},
+		{&statusError{status: 504, code: "outcome_unknown", message: "Nobody knows."}, true, "Nobody knows"},
+		{&statusError{code: "too_many", message: "You read too slowly. Resume."}, true, "You read too slowly. Resume"},
+		{&statusError{status: 429, code: "too_many"}, false, ""},
+		{&statusError{status: 404, code: "not_found"}, false, ""},
+		{&statusError{code: "unreadable"}, false, ""},
+		{errors.New("frame: nonsense"), false, ""},
+	} {
+		if got := passing(tt.err); got != tt.passing || got && trouble(tt.err) != tt.want {
+			t.Errorf("%v: passing %t, %q", tt.err, got, trouble(tt.err))
+		}
+	}
+}
+
 // A server that does not come back is given up, with what is known of the message.
 // Before it was ever reached, it is a wrong address.
 func TestChatGivesUp(t *testing.T) {
