@@ -39,6 +39,8 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
   const [following, setFollowing] = useState(true);
   const [room, setRoom] = useState(keepQuestion && justSent);
   const attached = useRef(true);
+  /** Whether the reader has done something: from then on a question that is kept at the top decides what is in view. */
+  const acted = useRef(room);
   /** The newest message when one was sent: the next newest goes to the top. */
   const asked = useRef<{ after: string | undefined }>(room ? { after: undefined } : undefined);
 
@@ -50,6 +52,7 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
   const release = useCallback(() => {
     const el = scroller.current;
     asked.current = undefined;
+    acted.current = true;
     if (el && attached.current && el.scrollHeight > el.clientHeight) attach(false);
   }, [attach]);
 
@@ -64,6 +67,7 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
       toEnd();
       return;
     }
+    acted.current = true;
     asked.current = { after: newest(content.current)?.dataset.message };
     setRoom(true);
   }, [keepQuestion, toEnd]);
@@ -80,12 +84,19 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
     let pressed = false;
 
     const distance = () => el.scrollHeight - el.clientHeight - el.scrollTop;
-    const follows = () => attached.current && (!keepQuestion || performance.now() - openedAt < settling);
+    const opening = () => !acted.current && performance.now() - openedAt < settling;
+    const follows = () => attached.current && (!keepQuestion || opening());
 
     const look = () => {
       seen.top = el.scrollTop;
       seen.height = el.scrollHeight;
       mark = attached.current ? undefined : topOf(el, inner);
+    };
+
+    /** Leaves what is read in its place. Browsers that can have done so already; none does at the very top. */
+    const keep = () => {
+      const moved = mark?.on.isConnected ? mark.on.getBoundingClientRect().top - mark.top : 0;
+      if (!attached.current && moved !== 0) el.scrollTop += moved;
     };
 
     const scroll = () => {
@@ -105,13 +116,12 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
         setFollowing(distance() <= near);
       } else if (pressed) {
         pressed = false;
+        keep();
         attach(distance() <= near);
       } else if (follows()) {
         el.scrollTop = el.scrollHeight;
       } else {
-        const moved = mark?.on.isConnected ? mark.on.getBoundingClientRect().top - mark.top : 0;
-        // Browsers do this by themselves where they can, then nothing has moved; none does at the very top.
-        if (!attached.current && moved !== 0) el.scrollTop += moved;
+        keep();
         if (keepQuestion) attach(distance() <= near);
       }
       look();
@@ -170,12 +180,12 @@ function newest(content: HTMLElement | null): HTMLElement | undefined {
   return content ? [...content.querySelectorAll<HTMLElement>('[data-message]')].at(-1) : undefined;
 }
 
-/** The first thing in view: where it stands tells whether anything above it has changed. */
+/** The first piece of a message in view: where it stands tells whether anything above it has changed. */
 function topOf(scroller: HTMLElement, content: HTMLElement): { on: Element; top: number } | undefined {
   const box = scroller.getBoundingClientRect();
   for (let y = box.top + 8; y < box.bottom; y += 32) {
     const on = document.elementFromPoint(box.left + box.width / 2, y);
-    if (on && on !== content && content.contains(on)) return { on, top: on.getBoundingClientRect().top };
+    if (on?.closest('article') && content.contains(on)) return { on, top: on.getBoundingClientRect().top };
   }
   return undefined;
 }

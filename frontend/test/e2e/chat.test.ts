@@ -32,7 +32,7 @@ async function stored(): Promise<string[]> {
 
 const row = (p: Page, title: string) => tasksOf(p).getByRole('listitem').filter({ hasText: title });
 
-it('1, 6, 14: a message goes out by Enter and its answer appears word by word', async () => {
+it('[1] [6] [14] a message goes out by Enter and its answer appears word by word', async () => {
   await composerOf(page).fill('/long 120');
   await composerOf(page).press('Shift+Enter');
   expect(await composerOf(page).inputValue()).toBe('/long 120\n');
@@ -48,7 +48,7 @@ it('1, 6, 14: a message goes out by Enter and its answer appears word by word', 
   expect(shown.slice(0, early.length - 1)).toEqual(early.slice(0, -1));
 });
 
-it('50, 70: a reload in the middle of an answer goes on with the same text', async () => {
+it('[50] [70] a reload in the middle of an answer goes on with the same text', async () => {
   await say(page, '/long 200');
   const before = await words(page, 20);
   await page.reload();
@@ -58,7 +58,7 @@ it('50, 70: a reload in the middle of an answer goes on with the same text', asy
   expect(await words(page, 200)).toEqual(await stored());
 });
 
-it('49: two tabs show the same live answer, and a stop in one is a stop in the other', async () => {
+it('[49] two tabs show the same live answer, and a stop in one is a stop in the other', async () => {
   await say(page, '/long 2000'); // it must not end by itself before the other tab has come
   await words(page, 10);
   const other = await person.open(`/c/${idOf(page)}`);
@@ -71,7 +71,7 @@ it('49: two tabs show the same live answer, and a stop in one is a stop in the o
   await logOf(page).getByText('Hello', { exact: true }).waitFor();
 });
 
-it('8, 9: Stop and Esc end an answer, which keeps its text and says so', async () => {
+it('[8] [9] Stop and Esc end an answer, which keeps its text and says so', async () => {
   await say(page, '/long 400');
   const before = await words(page, 10);
   await page.keyboard.press('Escape');
@@ -87,7 +87,7 @@ it('8, 9: Stop and Esc end an answer, which keeps its text and says so', async (
   await ended(page);
 });
 
-it('30, 33, 38: a tool call of the answer is a card and a task at once', async () => {
+it('[30] [33] [38] a tool call of the answer is a card and a task at once', async () => {
   await say(page, 'Add a task to buy groceries');
   await logOf(page).getByText('Added “Buy groceries”').waitFor();
   await row(page, 'Buy groceries').waitFor();
@@ -97,13 +97,13 @@ it('30, 33, 38: a tool call of the answer is a card and a task at once', async (
   await row(page, 'Buy groceries').waitFor();
 });
 
-it('32: a tool call that failed says why without being opened', async () => {
+it('[32] a tool call that failed says why without being opened', async () => {
   await say(page, '/tool complete_task {"task_id": 999}');
   await logOf(page).getByText('Could not complete', { exact: false }).waitFor();
   await ended(page);
 });
 
-it('39, 49: ticks, edits and additions by hand reach the log and every other tab', async () => {
+it('[39] [49] ticks, edits and additions by hand reach the log and every other tab', async () => {
   const other = await person.open();
   await tasksOf(page).getByRole('textbox', { name: 'Add a task' }).fill('Call the bank');
   await tasksOf(page).getByRole('textbox', { name: 'Add a task' }).press('Enter');
@@ -121,7 +121,7 @@ it('39, 49: ticks, edits and additions by hand reach the log and every other tab
   expect(data).toMatchObject([{ title: 'Call the other bank', status: 'completed' }]);
 });
 
-it('24: an edited message is a branch, and nothing is lost', async () => {
+it('[24] an edited message is a branch, and nothing is lost', async () => {
   await say(page, '/long 5');
   await ended(page);
   const message = logOf(page).locator('[data-message]').first();
@@ -138,7 +138,7 @@ it('24: an edited message is a branch, and nothing is lost', async () => {
   await logOf(page).getByText('/long 5').waitFor();
 });
 
-it('25: answering again asks before it repeats what a tool has done', async () => {
+it('[25] answering again asks before it repeats what a tool has done', async () => {
   await say(page, 'Add a task to buy groceries');
   await ended(page);
   await answerOf(page).getByRole('button', { name: 'Answer again' }).click();
@@ -155,7 +155,7 @@ it('25: answering again asks before it repeats what a tool has done', async () =
   expect(await tasksOf(page).getByRole('listitem').filter({ hasText: 'Buy groceries' }).count()).toBe(2);
 });
 
-it('10: a message that is sent during an answer is answered after it', async () => {
+it('[10] a message that is sent during an answer is answered after it', async () => {
   await say(page, '/long 60');
   await words(page, 5);
   await say(page, '/long 7');
@@ -164,7 +164,7 @@ it('10: a message that is sent during an answer is answered after it', async () 
   expect(await words(page, 7)).toHaveLength(7);
 });
 
-it('44, 46: a conversation is renamed, deleted and brought back', async () => {
+it('[44] [46] a conversation is renamed, deleted and brought back', async () => {
   await say(page, '/long 5');
   await ended(page);
   const id = idOf(page);
@@ -189,7 +189,7 @@ it('44, 46: a conversation is renamed, deleted and brought back', async () => {
   await link.waitFor();
 });
 
-it('43: an unknown conversation is a page that says so', async () => {
+it('[43] an unknown conversation is a page that says so', async () => {
   person.expected = /404/;
   const lost = await person.open('/c/nothing-here');
   await lost.getByText('This conversation does not exist, or it is not yours.').waitFor();
@@ -197,7 +197,7 @@ it('43: an unknown conversation is a page that says so', async () => {
   await composerOf(lost).waitFor();
 });
 
-it('5: a draft survives a reload and another conversation', async () => {
+it('[5] a draft survives a reload and another conversation', async () => {
   await composerOf(page).fill('half a thought');
   await page.reload();
   await composerOf(page).waitFor();
@@ -218,7 +218,7 @@ it('5: a draft survives a reload and another conversation', async () => {
   expect(await composerOf(page).inputValue()).toBe('another');
 });
 
-it('27: what a model or a person writes never runs', async () => {
+it('[27] what a model or a person writes never runs', async () => {
   const evil =
     '<img src=x onerror="document.title=\'owned\'"> <script>document.title="owned"</script> [x](javascript:alert(1))';
   await say(page, `Add a task ${evil}`);

@@ -26,7 +26,7 @@ beforeEach(async () => {
 });
 afterEach(() => person.leave());
 
-it('50, 51: an answer outlives the death of the server in the middle of it', async () => {
+it('[50] [51] an answer outlives the death of the server in the middle of it', async () => {
   await say(page, '/long 80');
   await words(page, 10);
   person.expected = outage;
@@ -43,7 +43,7 @@ it('50, 51: an answer outlives the death of the server in the middle of it', asy
   await page.getByText(/Reconnecting/).waitFor({ state: 'detached' });
 });
 
-it('4, 7, 53: messages written without a connection wait in order and are stored once', async () => {
+it('[4] [7] [53] messages written without a connection wait in order and are stored once', async () => {
   await say(page, '/long 5');
   await ended(page);
   person.expected = outage;
