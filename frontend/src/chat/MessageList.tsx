@@ -46,6 +46,9 @@ interface Props {
 /** Rows that are always laid out: the newest, where reading happens. */
 const close = 30;
 
+/** What a message that is brought into view has above it. */
+const above = 16;
+
 /** How near the top the reader has to be for older messages to come. */
 const ahead = '600px';
 
@@ -200,12 +203,16 @@ function useUnseen(runs: readonly Run[], following: boolean): number {
 function show(root: HTMLElement | null, id: string): boolean {
   const name = CSS.escape(id);
   const el = root?.querySelector<HTMLElement>(`[data-message="${name}"], [data-run="${name}"]`);
-  if (!el) return false;
+  if (!root || !el) return false;
   el.dataset.target = '';
   el.focus({ preventScroll: true });
-  el.scrollIntoView({ block: 'start' });
+  // By the list alone: scrollIntoView would move the page as well where the list has no more room.
+  const toTop = () => {
+    root.scrollTop += el.getBoundingClientRect().top - root.getBoundingClientRect().top - above;
+  };
+  toTop();
   // Rows above have a height only once they have been near.
-  requestAnimationFrame(() => el.scrollIntoView({ block: 'start' }));
+  requestAnimationFrame(toTop);
   el.addEventListener('blur', () => delete el.dataset.target, { once: true });
   return true;
 }

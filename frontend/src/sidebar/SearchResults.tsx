@@ -138,12 +138,17 @@ function FoundItem({ found, currentMessage, onOpen, onMore }: ItemProps) {
   const more = Math.min(found.total, mostHits) - found.hits.length;
   return (
     <li>
-      <Link to={`/c/${id}`} current={currentMessage === ''} onOpen={() => onOpen(id)} className="py-1.5 font-medium">
+      <Link
+        to={`/c/${id}`}
+        current={currentMessage === ''}
+        onOpen={() => onOpen(id)}
+        className="items-center py-1.5 font-medium"
+      >
         <span dir="auto" className="min-w-0 flex-1 truncate">
           {found.title.length > 0 ? <Pieces list={found.title} /> : t.sidebar.untitled}
         </span>
         {found.archived && (
-          <span className="shrink-0 self-center text-muted" title={t.search.archived}>
+          <span className="shrink-0 text-muted" title={t.search.archived}>
             <Archive size={14} aria-hidden />
             <span className="sr-only">, {t.search.archived}</span>
           </span>
@@ -196,7 +201,7 @@ function HitItem({ id, hit, current, onOpen }: HitProps) {
         to={`/c/${id}?m=${encodeURIComponent(message)}`}
         current={current}
         onOpen={() => onOpen(message)}
-        className="py-1 text-meta text-muted"
+        className="items-start py-1 text-meta text-muted pointer-coarse:py-3"
       >
         <Icon size={14} aria-hidden className="mt-[3px] shrink-0" />
         <span className="min-w-0 flex-1">
@@ -229,7 +234,7 @@ function Link({ to, current, onOpen, className, children }: LinkProps) {
         onOpen();
       }}
       className={cx(
-        'flex items-baseline gap-2 rounded-sm px-3 text-control pointer-coarse:min-h-11',
+        'flex gap-2 rounded-sm px-3 text-control pointer-coarse:min-h-11',
         current ? 'selected bg-accent-soft' : 'hover:bg-raised',
         className,
       )}

@@ -60,7 +60,10 @@ const inView = (page: Page, id: string) =>
   page.waitForFunction((message) => {
     const el = document.querySelector(`[data-message="${message}"], [data-run="${message}"]`);
     const box = el?.getBoundingClientRect();
-    return box && el === document.activeElement && box.top >= 0 && box.top < innerHeight / 2;
+    // The page itself stays where it is: only the list scrolls.
+    const still = document.body.scrollTop === 0 && document.documentElement.scrollTop === 0;
+    const list = document.querySelector('.transcript')?.getBoundingClientRect();
+    return still && box && list && el === document.activeElement && box.top >= list.top && box.bottom <= list.bottom;
   }, id);
 
 async function choose(page: Page, title: string | RegExp, item: string) {
@@ -102,6 +105,13 @@ it('[43] [45] a search finds an old message, marks it and opens it; Back and For
   await inView(other, heron.message_id);
   await other.goto(`/c/${id}?m=${heron.run_id}`);
   await inView(other, heron.run_id);
+});
+
+it('[43] the newest message is brought into view as well, and the page stays where it is', async () => {
+  const { conversation_id: id } = await tell(person.name, '/long 300');
+  const last = await tell(person.name, 'Who counts herons?', id);
+  const page = await person.open(`/c/${id}?m=${last.message_id}`);
+  await inView(page, last.message_id);
 });
 
 it('[43] an address of nothing, of nobody and of somebody else is told apart from one that waits', async () => {

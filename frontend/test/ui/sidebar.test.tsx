@@ -179,12 +179,8 @@ describe('[45] searching', () => {
 });
 
 describe('[43] addresses', () => {
-  const shown: Element[] = [];
+  const target = () => document.querySelector('[data-target]');
   beforeEach(() => {
-    shown.length = 0;
-    Element.prototype.scrollIntoView = function () {
-      shown.push(this);
-    };
     window.requestAnimationFrame = (f) => setTimeout(() => f(0), 0) as unknown as number;
     globalThis.CSS = { escape: (s: string) => s } as typeof CSS;
   });
@@ -193,8 +189,8 @@ describe('[43] addresses', () => {
     history.replaceState(null, '', '/c/c1?m=m-r2');
     const runs = [run('r1', 'One', 'Uno'), run('r2', 'Two', 'Due')];
     const { store } = draw(live(...runs), (s) => s.on('find', () => Promise.resolve(runs[1])));
-    await waitFor(() => expect(shown[0]).toHaveAttribute('data-message', 'm-r2'));
-    expect(shown[0]).toHaveFocus();
+    await waitFor(() => expect(target()).toHaveAttribute('data-message', 'm-r2'));
+    expect(target()).toHaveFocus();
     const times = callsOf(store, 'find').length;
     act(() => store.set(live(...runs, run('r3', 'Three', 'Tre'))));
     expect(callsOf(store, 'find')).toHaveLength(times);
@@ -209,7 +205,7 @@ describe('[43] addresses', () => {
     ];
     draw(live(...runs), (s) => s.on('find', () => Promise.resolve(runs[1])));
     await waitFor(() => expect(location.search).toBe('?b=r2&m=r2'));
-    await waitFor(() => expect(shown[0]).toHaveAttribute('data-run', 'r2'));
+    await waitFor(() => expect(target()).toHaveAttribute('data-run', 'r2'));
   });
 
   test('of a message that is not there says so', async () => {
