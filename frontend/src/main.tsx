@@ -5,11 +5,13 @@ import { App } from './app';
 import { StoreProvider } from './core/react';
 import { hasUnsent } from './core/selectors';
 import { createStore } from './core/store';
+import { preferred, speak } from './i18n/language';
 import { createApi } from './net/api';
 import { createSession } from './net/session';
 import { createSocket, type Socket } from './net/socket';
 import { uuidv7 } from './net/uuid';
 import { fetchAhead } from './ui/later';
+import { loadChoice } from './ui/prefs';
 import './styles/main.css';
 
 const root = document.getElementById('root');
@@ -78,10 +80,12 @@ void store.start().then(() => {
   const idle = 'requestIdleCallback' in globalThis ? requestIdleCallback : setTimeout;
   idle(() => void fetchAhead());
 });
-createRoot(root).render(
-  <StrictMode>
-    <StoreProvider store={store}>
-      <App />
-    </StoreProvider>
-  </StrictMode>,
+void speak(preferred(loadChoice('language'), navigator.languages), navigator.languages).then(() =>
+  createRoot(root).render(
+    <StrictMode>
+      <StoreProvider store={store}>
+        <App />
+      </StoreProvider>
+    </StrictMode>,
+  ),
 );

@@ -2,6 +2,7 @@ import { ArrowDownToLine, ArrowUpToLine, Check, Keyboard, LogOut, Monitor, Moon,
 import { useState } from 'react';
 
 import { useActions, useStore } from '../core/react';
+import { languages } from '../i18n/language';
 import { t } from '../i18n/t';
 import { Menu, MenuItem, MenuLabel, MenuLine } from '../ui/Menu';
 import { saveChoice, useChoice } from '../ui/prefs';
@@ -61,6 +62,21 @@ export function Account({ onShortcuts }: { onShortcuts: () => void }) {
             onSelect={() => saveChoice('follow', follow)}
           >
             {t.follow[follow]}
+          </MenuItem>
+        ))}
+        <MenuLabel>{t.language}</MenuLabel>
+        {Object.entries(languages).map(([code, name]) => (
+          <MenuItem
+            key={code}
+            checked={code === document.documentElement.lang}
+            icon={code === document.documentElement.lang ? <Check size={16} /> : <span className="size-4" />}
+            onSelect={() => {
+              saveChoice('language', code);
+              // Everything is on the server, and drafts are kept.
+              location.reload();
+            }}
+          >
+            <span lang={code}>{name}</span>
           </MenuItem>
         ))}
         <MenuLine />

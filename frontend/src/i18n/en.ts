@@ -1,6 +1,7 @@
-import { number } from './format';
+import { number, plural } from './format';
+import type { Words } from './language';
 
-const count = (n: number, one: string, many: string) => `${number(n)} ${n === 1 ? one : many}`;
+const count = (n: number, one: string, other: string) => `${number(n)} ${plural(n, { one, other })}`;
 
 /** Every word the page says. Another language is another object of this type. */
 export const en = {
@@ -62,6 +63,7 @@ export const en = {
     end: 'Follow its end',
     question: 'Keep my question at the top',
   },
+  language: 'Language',
   connection: {
     reconnecting: 'Reconnecting…',
     reconnectingIn: (s: number) => `Reconnecting in ${number(s)} s`,
@@ -329,4 +331,4 @@ export const en = {
   },
 } as const;
 
-export type Dictionary = typeof en;
+export type Dictionary = Words<typeof en>;

@@ -25,11 +25,7 @@ const filters: readonly Filter[] = ['all', 'open', 'completed'];
 const undoFor = 10_000;
 
 const sorts: readonly Sort[] = ['due', 'number', 'changed'];
-const filterNames: Readonly<Record<Filter, string>> = {
-  all: t.tasks.all,
-  open: t.tasks.opened,
-  completed: t.tasks.completed,
-};
+const filterName = (f: Filter): string => t.tasks[f === 'open' ? 'opened' : f];
 
 interface Props {
   onClose: () => void;
@@ -130,7 +126,7 @@ export function TaskPanel({ onClose, sheet = false, show, onMessage }: Props) {
                 : 'text-muted hover:text-text',
             )}
           >
-            {filterNames[f]}
+            {filterName(f)}
             <span className="tabular text-muted">{number(count[f])}</span>
           </button>
         ))}

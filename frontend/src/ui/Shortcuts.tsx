@@ -3,7 +3,7 @@ import { more } from '../i18n/more';
 const mac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 const mod = mac ? '⌘' : 'Ctrl';
 
-const rows: readonly (readonly [string, readonly string[]])[] = [
+const rows = (): readonly (readonly [string, readonly string[]])[] => [
   [more.keys.send, ['Enter']],
   [more.keys.newline, ['Shift', 'Enter']],
   [more.keys.stop, ['Esc']],
@@ -19,7 +19,7 @@ const rows: readonly (readonly [string, readonly string[]])[] = [
 export function Shortcuts() {
   return (
     <dl className="overflow-y-auto px-4 py-2 text-control">
-      {rows.map(([name, keys]) => (
+      {rows().map(([name, keys]) => (
         <div key={name} className="flex items-center justify-between gap-4 border-b border-line py-2 last:border-0">
           <dt>{name}</dt>
           <dd className="flex shrink-0 gap-1">
