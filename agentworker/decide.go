@@ -21,7 +21,7 @@ type Limits struct {
 	Tokens      int           // input and output of a run; default 400,000
 	Approval    time.Duration // until an unanswered approval expires; default 24 h
 	HandCall    time.Duration // until a call by hand must have begun; default 1 min
-	Late        time.Duration // past a deadline, until one that comes again ends a run whose model call nobody gives back; default 30 s
+	Late        time.Duration // that a stop stands, until a deadline ends a run whose model call nobody gives back; default 30 s
 }
 
 func (l Limits) withDefaults() Limits {

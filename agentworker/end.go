@@ -138,9 +138,9 @@ func (r *Rules) stopActive(s *events.Conversation, run *events.Run, in Input, re
 }
 
 // deadline handles the timer of a run's working time. A run whose clock stood
-// still has a later deadline, or none while it waits only for a person. One that
-// comes again, long after, finds a stop that whoever holds the model call should
-// have seen: if NATS has forgotten the message that is its lease, nobody does.
+// still has a later deadline, or none while it waits only for a person. Where a
+// stop has stood for so long that whoever holds the model call must have seen it,
+// nobody does: NATS has forgotten the message that is the lease.
 func (r *Rules) deadline(s *events.Conversation, in Input, d events.RunDeadline) Decision {
 	run := s.Run(d.RunID)
 	switch {
@@ -149,7 +149,7 @@ func (r *Rules) deadline(s *events.Conversation, in Input, d events.RunDeadline)
 		return commit(Drop) // the clock goes on since then, and this state does not know it yet
 	case d.At.Before(run.Deadline) || run.Status == events.RequiresAction:
 		return commit(Ack)
-	case run.Streaming && run.Stop != nil && in.Now.After(run.Deadline.Add(r.Limits.Late)):
+	case run.Streaming && run.Stop != nil && in.Now.After(run.Stop.At.Add(r.Limits.Late)):
 		return r.end(s, run, in, ending{})
 	}
 	return r.stop(s, in, d.RunID, events.BySystem, events.WhyDeadline)

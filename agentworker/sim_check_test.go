@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/parleychat/parley/events"
 )
@@ -37,6 +38,7 @@ type runCheck struct {
 	accepted bool
 	started  bool
 	stop     events.Why
+	stopAt   time.Time
 	over     string
 }
 
@@ -242,7 +244,7 @@ func (c *check) stopped(e events.RunCancelRequested, in Input) error {
 		}
 	default:
 	}
-	r.stop = e.Why
+	r.stop, r.stopAt = e.Why, in.Now
 	return nil
 }
 
@@ -292,7 +294,7 @@ func (c *check) end(id events.RunID, word string, rec events.Receipt, in Input) 
 		return nil, broken("I5", "a run that was asked to stop ends as %s", word)
 	case r.started && r.stop == "" && (word == "cancelled" || word == events.FailDeadline):
 		return nil, broken("I5", "a run that nobody stopped ends as %s", word)
-	case id == c.activeRun() && c.open != nil && in.Worker != c.open.Worker && (r.stop == "" || !pastHope(in)) &&
+	case id == c.activeRun() && c.open != nil && in.Worker != c.open.Worker && (r.stop == "" || !pastHope(in, r.stopAt)) &&
 		(!in.Lease.Same(c.open.Lease) || in.Lease.Delivery <= c.open.Lease.Delivery):
 		return nil, broken("I5", "a run ends and its model call is still held")
 	}
@@ -321,11 +323,11 @@ func (c *check) end(id events.RunID, word string, rec events.Receipt, in Input) 
 	return owes, nil
 }
 
-// pastHope reports a deadline that comes long after its time: whoever holds the
-// model call has had that long to see the stop.
-func pastHope(in Input) bool {
-	cmd, ok := in.Command.(events.RunDeadline)
-	return ok && in.Now.After(cmd.At.Add(Limits{}.withDefaults().Late))
+// pastHope reports a deadline that comes long after a stop: whoever holds the model
+// call has had that long to see it.
+func pastHope(in Input, stop time.Time) bool {
+	_, ok := in.Command.(events.RunDeadline)
+	return ok && in.Now.After(stop.Add(Limits{}.withDefaults().Late))
 }
 
 // keeps checks that a commit leaves out nothing that a model had written and

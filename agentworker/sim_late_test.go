@@ -35,6 +35,12 @@ func (w *world) late() bool {
 		start.Add(w.now).After(run.Deadline.Add(w.rules.Limits.Late))
 }
 
+// fresh reports whether a living holder of the model call may not have seen the stop yet.
+func (w *world) fresh() bool {
+	run := w.head.conv.Active()
+	return run != nil && run.Stop != nil && !start.Add(w.now).After(run.Stop.At.Add(w.rules.Limits.Late))
+}
+
 // look sends the active run its deadline again, as the recorder does.
 func (w *world) look() {
 	w.looks++
@@ -56,7 +62,7 @@ func (w *world) looked() (move, bool) {
 	switch {
 	case !w.forgotten(), w.looks == 2*maxLooks:
 		return move{}, false
-	case !w.late():
+	case !w.late(), w.fresh():
 		return move{moveTick, 1, 0}, true
 	}
 	return move{moveLook, 0, 0}, true
