@@ -29,6 +29,7 @@ type handler struct {
 	slot    func()
 
 	fresh    bool           // the fold has been brought up to date for the next decision
+	tried    bool           // a commit has been tried: no later one has its model call begin ahead
 	unlisten func()         // ends the subscriptions of a lease holder; nil before
 	recheck  sync.Mutex     // one look at the log at a time
 	tasks    sync.WaitGroup // the looks that signals asked for, and model calls
@@ -193,12 +194,15 @@ func (h *handler) inTurn(ctx context.Context) error {
 // fold, which the decision needs next, is brought up to date meanwhile.
 func (h *handler) mine(ctx context.Context) (mine, whole bool, err error) {
 	var beside sync.WaitGroup
-	beside.Go(func() { h.fresh = h.prepare(ctx) == nil })
+	if !h.fresh {
+		beside.Go(func() { h.fresh = h.look(ctx, func(*events.Conversation) {}) == nil })
+	}
 	earlier, whole, err := h.w.log.Earlier(ctx, h.entry.ref, h.in.Lease.Sequence)
 	beside.Wait()
 	if err != nil || len(earlier) == 0 {
 		return err == nil, whole, err
 	}
+	// Whoever left INBOX before that look was in the log before it.
 	err = h.look(ctx, func(s *events.Conversation) {
 		mine = s.HasCause(h.in.ID) || !slices.ContainsFunc(earlier, func(id string) bool { return !s.HasCause(id) })
 	})
@@ -219,23 +223,10 @@ func (h *handler) look(ctx context.Context, f func(*events.Conversation)) error 
 	return nil
 }
 
-// prepare is look for nobody, left out where the fold can be trusted.
-func (h *handler) prepare(ctx context.Context) error {
-	e := h.entry
-	if err := e.lock(ctx); err != nil {
-		return err
-	}
-	defer e.unlock()
-	if h.trusts() {
-		return nil
-	}
-	return h.w.cache.refresh(ctx, e)
-}
-
-// trusts reports whether the fold is likely to be the log's end: its newest commit
-// is from here. If it is not, the log refuses what is decided on it. A message that
-// was delivered before is looked up: what it asks for may be done. The caller
-// holds the entry.
+// trusts reports whether the fold is likely to be the log's end, without a look:
+// its newest commit is from here. If it is not, the log refuses what is decided on
+// it. Whether a message is new is always looked up, and so is what was delivered
+// before: it may be done. The caller holds the entry.
 func (h *handler) trusts() bool {
 	return h.in.Lease.Delivery == 1 && h.entry.state != nil && h.entry.own
 }
@@ -271,7 +262,7 @@ func (h *handler) commit(ctx context.Context, step func(*events.Conversation, In
 	if fault.Planted(fault.RebaseOnConflict) {
 		step = onlyOnce(step)
 	}
-	trust := h.fresh || h.trusts()
+	trust := h.fresh && e.state != nil || h.trusts()
 	h.fresh = false
 	for wait := 5 * time.Millisecond; ; wait = min(2*wait, 2*time.Second) {
 		p, err := h.try(ctx, step, trust)
@@ -386,33 +377,48 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 			// Stored after all, perhaps with more behind it: go on only if the
 			// state still gives the model call to this handler.
 			if err := w.cache.refresh(ctx, e); err != nil {
+				begun.drop()
 				return nil, err
 			}
 			if run := e.state.Active(); !fault.Planted(fault.OwnCommitBlind) && d.Then == CallModel && (run == nil || !run.Streaming || run.Lease != in.Lease || !started(d, run)) {
 				d = Decision{Then: Drop}
+				begun.drop()
 			}
 		default:
+			begun.drop()
 			return nil, err
 		}
 	}
-	return h.plan(d, begun)
-}
-
-// append stores c. Where d calls the model for the first time, the call begins
-// meanwhile; it is given up if c is not stored.
-func (h *handler) append(ctx context.Context, c *events.Commit, d Decision) (seq uint64, begun *call, err error) {
-	if d.Then != CallModel || !h.slotted || h.in.Lease.Delivery != 1 {
-		seq, err = h.w.log.Append(ctx, c, h.entry.seq)
-		return seq, nil, err
-	}
-	var store sync.WaitGroup
-	store.Go(func() { seq, err = h.w.log.Append(ctx, c, h.entry.seq) })
-	begun = h.foresee(ctx, c)
-	store.Wait()
+	p, err := h.plan(d, begun)
 	if err != nil {
 		begun.drop()
-		begun = nil
 	}
+	return p, err
+}
+
+// append stores c. Where d calls the model, the call begins meanwhile: with a
+// handler's first try only, so that a log which refuses again and again costs no
+// calls, and who comes from a model call looks first. On an error the call is the
+// caller's to give up, unless the log has c after all.
+//
+// A store that is under way when the worker is told to stop is waited for a little
+// longer: only a step that is known to be stored can be handed over.
+func (h *handler) append(ctx context.Context, c *events.Commit, d Decision) (seq uint64, begun *call, err error) {
+	if ctx.Err() != nil {
+		return 0, nil, context.Cause(ctx)
+	}
+	store, end := outlive(ctx, handOverTime, errShutdown)
+	defer end()
+	ahead := !h.tried && d.Then == CallModel && h.slotted && h.in.Lease.Delivery == 1
+	h.tried = true
+	if !ahead {
+		seq, err = h.w.log.Append(store, c, h.entry.seq)
+		return seq, nil, err
+	}
+	var done sync.WaitGroup
+	done.Go(func() { seq, err = h.w.log.Append(store, c, h.entry.seq) })
+	begun = h.foresee(ctx, c)
+	done.Wait()
 	return seq, begun, err
 }
 

@@ -173,7 +173,7 @@ func (c *cache) refresh(ctx context.Context, e *conversation) error {
 	if err != nil {
 		return err
 	}
-	e.state, e.seq, e.bytes = events.NewConversation(e.ref), 0, entryBytes
+	e.state, e.seq, e.own, e.bytes = events.NewConversation(e.ref), 0, false, entryBytes
 	e.emitted.keep(Due{})
 	if err := e.applyAll(all); err != nil {
 		e.state = nil

@@ -114,7 +114,10 @@ func recent(s *events.Conversation, run *events.Run) (runs []*events.Run, messag
 	return runs, messages
 }
 
-// weigh returns the bytes of what the model is told of a run, and in how many
+// callBytes is about what a call is told in beside its arguments and result.
+const callBytes = 64
+
+// weigh returns about the bytes of what the model is told of a run, and in how many
 // messages at most.
 func weigh(r *events.Run) (bytes, messages int) {
 	bytes, messages = len(r.Message.Text), 1
@@ -122,7 +125,7 @@ func weigh(r *events.Run) (bytes, messages int) {
 		bytes, messages = bytes+len(step.Text), messages+1+len(step.Calls)
 	}
 	for _, c := range r.Calls {
-		bytes += len(c.Name) + len(c.Arguments) + len(c.Result)
+		bytes += len(c.Name) + len(c.Arguments) + len(c.Result) + callBytes
 		if c.Error != nil {
 			bytes += len(c.Error.Message)
 		}

@@ -178,8 +178,8 @@ func (h *handler) callModel(ctx context.Context, p *plan) Outcome {
 	}
 	s := c.stream
 	defer s.cut(nil)
-	h.open(s) //nolint:contextcheck // it looks after s, whose context is ours
-	s.release()
+	s.release() // before anybody can ask for the text so far
+	h.open(s)   //nolint:contextcheck // it looks after s, whose context is ours
 	<-c.done
 	s.end()
 	h.open(nil) //nolint:contextcheck // likewise

@@ -108,18 +108,8 @@ func New(o Options) (*Worker, error) {
 // Run handles messages until ctx ends, then takes nothing new, lets running
 // answers finish for the grace period, and hands the rest to other workers.
 func (w *Worker) Run(ctx context.Context) error {
-	work, abort := context.WithCancelCause(context.WithoutCancel(ctx))
-	defer abort(nil)
-	undo := context.AfterFunc(ctx, func() {
-		t := time.NewTimer(w.opts.Grace)
-		defer t.Stop()
-		select {
-		case <-t.C:
-			abort(errShutdown)
-		case <-work.Done():
-		}
-	})
-	defer undo()
+	work, end := outlive(ctx, w.opts.Grace, errShutdown)
+	defer end()
 	free := make(chan struct{}, controls)
 	unslotted := func(ctx context.Context) (func(), error) {
 		select {
@@ -148,6 +138,25 @@ func (w *Worker) Run(ctx context.Context) error {
 	}
 	w.logger.Info("agentworker stopped", "worker", w.name)
 	return nil
+}
+
+// outlive returns a context that ends, for the given reason, that long after ctx
+// has. End releases it.
+func outlive(ctx context.Context, long time.Duration, reason error) (later context.Context, end func()) {
+	later, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	undo := context.AfterFunc(ctx, func() {
+		t := time.NewTimer(long)
+		defer t.Stop()
+		select {
+		case <-t.C:
+			cancel(reason)
+		case <-later.Done():
+		}
+	})
+	return later, func() {
+		undo()
+		cancel(nil)
+	}
 }
 
 // read decodes a delivery. A body that this build cannot read is told from its headers.
