@@ -46,8 +46,7 @@ type Options struct {
 	// every minute.
 	LookEvery time.Duration
 	// Late is how long past its deadline a run is left alone before it is told again
-	// that its time is over; 0 means a minute. It must be more than the agent's
-	// own Limits.Late.
+	// that its time is over; 0 means a minute.
 	Late time.Duration
 	// LeaseTTL is how long a dead recorder goes unnoticed; 0 means 10 s.
 	LeaseTTL time.Duration
