@@ -18,8 +18,11 @@ const onPaper = () => import('./paper');
 
 /** The title of what is on screen, and what can be done with it. */
 export function ChatHeader({ start, end, onRemoved }: Props) {
-  const id = useStore((s) => (s.open && s.open.status !== 'not-found' ? s.open.id : undefined));
-  const missing = useStore((s) => s.open?.status === 'not-found');
+  // What is not there, or was deleted, has no menu.
+  const id = useStore((s) =>
+    s.open && s.open.status !== 'not-found' && s.open.state.deleted !== true ? s.open.id : undefined,
+  );
+  const missing = useStore((s) => s.open !== undefined) && id === undefined;
   const title = useStore((s) => s.open?.state.title ?? '');
   const pinned = useStore((s) => s.open?.state.pinned === true);
   const archived = useStore((s) => s.open?.state.archived === true);

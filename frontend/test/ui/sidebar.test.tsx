@@ -243,6 +243,7 @@ describe('[43] addresses', () => {
     expect(screen.getByRole('heading', { name: 'This conversation was deleted' })).toBeInTheDocument();
     expect(document.title).toBe('This conversation was deleted · Parley');
     expect(screen.queryByRole('textbox', { name: 'Message Parley' })).toBeNull();
+    expect(within(screen.getByRole('main')).queryByRole('button', { name: /^More about/ })).toBeNull();
     await user.click(screen.getByRole('button', { name: 'Bring it back' }));
     expect(callsOf(store, 'restore')).toEqual([['c1']]);
   });
