@@ -3,7 +3,7 @@
  *
  *   PARLEY_BIN=./parley PARLEY_CHROMIUM=/usr/bin/chromium node scripts/screenshots.mjs OUT_DIR
  *
- * Writes page-{1280,390}-{light,dark}.png.
+ * Writes page-{1280,390}-{light,dark}.png and replay-{1280,390}-{light,dark}.png.
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, chmodSync } from 'node:fs';
@@ -87,6 +87,11 @@ try {
       await page.getByText('Pay rent').first().waitFor({ timeout: 10_000 });
       await page.waitForTimeout(800);
       await page.screenshot({ path: join(out, `page-${width}-${scheme}.png`) });
+      await page.goto(`${url}${where}/replay`);
+      await page.getByRole('slider').waitFor();
+      await page.keyboard.press('Shift+ArrowLeft');
+      await page.waitForTimeout(800);
+      await page.screenshot({ path: join(out, `replay-${width}-${scheme}.png`) });
       await context.close();
     }
   }

@@ -13,10 +13,9 @@ beforeEach(() => {
 });
 afterEach(() => jest.useRealTimers());
 
-const readerOf =
-  (server: Server): Actions['read'] =>
-  (decode, path, query) =>
-    server.api.read(decode, server.user, path, query);
+const readerOf = (server: Server): Pick<Actions, 'read'> => ({
+  read: (decode, path, query) => server.api.read(decode, server.user, path, query),
+});
 
 /** A replay that follows the live conversation, as the view makes it do. */
 function following(store: Store, server: Server, id: string): Replay {
@@ -202,13 +201,12 @@ describe('[66] reading a history', () => {
   it('plays the chat where the history of the tasks cannot be had', async () => {
     const server = history();
     let broken = true;
-    const read = readerOf(server);
-    const replay = createReplay(
-      (decode, path, query) =>
-        broken && path[0] === 'tasks' ? Promise.reject(new Error('no Postgres')) : read(decode, path, query),
-      server.user,
-      'c1',
-    );
+    const whole = readerOf(server);
+    const reader: typeof whole = {
+      read: (decode, path, query) =>
+        broken && path[0] === 'tasks' ? Promise.reject(new Error('no Postgres')) : whole.read(decode, path, query),
+    };
+    const replay = createReplay(reader, server.user, 'c1');
     await settle();
     expect(replay.getState()).toMatchObject({ status: 'ready', tasks: 'error' });
     broken = false;

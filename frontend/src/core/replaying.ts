@@ -33,7 +33,7 @@ const mostChanges = 50_000;
 const patience = 1000;
 
 /** Reads a conversation's whole history, and goes on as it grows. */
-export function createReplay(read: Actions['read'], userId: string, id: string): Replay {
+export function createReplay(source: Pick<Actions, 'read'>, userId: string, id: string): Replay {
   const recording = new Recording(userId, id);
   const listeners = new Set<() => void>();
   let state: Replaying = { status: 'loading', recording, version: 0, tasks: 'loading', cut: false };
@@ -54,7 +54,7 @@ export function createReplay(read: Actions['read'], userId: string, id: string):
 
   async function readCommits() {
     for (let more = true; more && recording.n < mostCommits && !closed;) {
-      const page = await read(decodeCommits, ['conversations', id, 'events'], { after: recording.n });
+      const page = await source.read(decodeCommits, ['conversations', id, 'events'], { after: recording.n });
       const before = recording.n;
       for (const c of page.data) recording.add(c);
       more = page.has_more && recording.n > before;
@@ -72,7 +72,7 @@ export function createReplay(read: Actions['read'], userId: string, id: string):
       const base = (page.data[0]?.task_rev ?? page.after + 1) - 1;
       const rows: Task[] = [];
       for (let from: string | undefined, more = base > 0; more && rows.length < mostChanges && !closed;) {
-        const list = await read(decodeTasks, ['tasks'], { status: 'all', as_of: base, after: from, limit: 500 });
+        const list = await source.read(decodeTasks, ['tasks'], { status: 'all', as_of: base, after: from, limit: 500 });
         rows.push(...list.data);
         from = list.after;
         more = list.has_more && from !== undefined;
@@ -86,7 +86,7 @@ export function createReplay(read: Actions['read'], userId: string, id: string):
   }
 
   const readChanges = (q: { since: string } | { after: number }) =>
-    read(decodeTaskChanges, ['tasks', 'history'], { ...q, limit: 500 });
+    source.read(decodeTaskChanges, ['tasks', 'history'], { ...q, limit: 500 });
 
   function take(page: TaskChanges) {
     recording.addChanges(page.data);

@@ -49,6 +49,7 @@ export const r = {
     none: 'Nothing of this kind happened.',
     place: (i: number, of: number) => `Event ${number(i)} of ${number(of)}`,
     details: 'The event',
+    raw: 'JSON',
     json: 'JSON of the event',
     commit: 'Commit',
     wholeCommit: 'Whole commit',

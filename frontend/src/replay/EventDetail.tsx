@@ -1,4 +1,4 @@
-import { useState } from 'react';
+import { ChevronRight } from 'lucide-react';
 
 import type { Entry } from '../core/recording';
 import { duration } from '../i18n/format';
@@ -10,18 +10,23 @@ import { cx } from '../ui/cx';
 import { Glyph } from './Glyph';
 import { what } from './words';
 
+export type Raw = 'none' | 'event' | 'commit';
+
 interface Props {
   entry: Entry;
   /** Counted from 1. */
   index: number;
   count: number;
+  /** Whose JSON is shown, if any. */
+  raw: Raw;
+  onRaw: (raw: Raw) => void;
   /** Leads to the conversation that changed a task meanwhile. */
   onOther: (conversationId: string) => void;
 }
 
 /** One event: who, when, how long, and the JSON that is stored. */
-export function EventDetail({ entry, index, count, onOther }: Props) {
-  const [whole, setWhole] = useState(false);
+export function EventDetail({ entry, index, count, raw, onRaw, onOther }: Props) {
+  const whole = raw === 'commit';
   const at = new Date(entry.time);
   const json = pretty(entry.change ?? (whole ? entry.commit : entry.event));
   const facts = [
@@ -35,7 +40,7 @@ export function EventDetail({ entry, index, count, onOther }: Props) {
   return (
     <section
       aria-label={r.events.details}
-      className="flex max-h-[55%] min-h-0 shrink-0 flex-col border-t border-line pt-2"
+      className="flex max-h-[70%] min-h-0 shrink-0 flex-col border-t border-line pt-2"
     >
       <div className="flex items-baseline justify-between gap-2 px-4 text-caption tabular text-muted">
         <span>{r.events.place(index, count)}</span>
@@ -65,31 +70,47 @@ export function EventDetail({ entry, index, count, onOther }: Props) {
           </>
         )}
       </p>
-      <div className="mx-2 mt-1.5 mb-2 flex min-h-0 flex-col overflow-hidden rounded-sm border border-line bg-bg">
-        <div className="flex items-center justify-between ps-2.5 text-caption text-muted">
-          {entry.commit ? (
-            <button
-              type="button"
-              aria-pressed={whole}
-              onClick={() => setWhole(!whole)}
-              className={cx('target-row rounded-sm px-1 hover:text-text', whole && 'font-medium text-accent')}
-            >
-              {r.events.wholeCommit}
-            </button>
-          ) : (
-            <span />
-          )}
+      <div className="flex items-center px-2 pb-1 text-meta">
+        <button
+          type="button"
+          aria-expanded={raw !== 'none'}
+          onClick={() => onRaw(raw === 'none' ? 'event' : 'none')}
+          className="flex target-row items-center gap-1 rounded-sm px-2 text-muted hover:text-text"
+        >
+          <ChevronRight
+            size={16}
+            aria-hidden
+            className={cx('transition-transform rtl:-scale-x-100', raw !== 'none' && 'rotate-90')}
+          />
+          {r.events.raw}
+        </button>
+        {raw !== 'none' && entry.commit && (
+          <button
+            type="button"
+            aria-pressed={whole}
+            onClick={() => onRaw(whole ? 'event' : 'commit')}
+            className={cx(
+              'target-row rounded-sm px-2 hover:text-text',
+              whole ? 'font-medium text-accent' : 'text-muted',
+            )}
+          >
+            {r.events.wholeCommit}
+          </button>
+        )}
+        <span className="ms-auto">
           <CopyButton label={r.events.copyJson} text={() => json} />
-        </div>
+        </span>
+      </div>
+      {raw !== 'none' && (
         <pre
           dir="ltr"
           tabIndex={0}
           aria-label={r.events.json}
-          className="min-h-12 overflow-auto border-t border-line px-2.5 py-2 text-left font-mono text-caption break-words whitespace-pre-wrap focus-visible:-outline-offset-2"
+          className="mx-2 mb-2 min-h-16 overflow-auto rounded-sm border border-line bg-bg px-2.5 py-2 text-left font-mono text-caption break-words whitespace-pre-wrap focus-visible:-outline-offset-2"
         >
           {json}
         </pre>
-      </div>
+      )}
     </section>
   );
 }

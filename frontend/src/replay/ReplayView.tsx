@@ -17,7 +17,7 @@ import { ErrorNote } from '../ui/ErrorNote';
 import { Past } from '../ui/past';
 import { Skeleton } from '../ui/Skeleton';
 import { useMedia, wide } from '../ui/useMedia';
-import { EventDetail } from './EventDetail';
+import { EventDetail, type Raw } from './EventDetail';
 import { EventList } from './EventList';
 import { ExportMenu } from './ExportMenu';
 import { Player, type Move } from './Player';
@@ -60,17 +60,17 @@ export function ReplayView(props: Props) {
 }
 
 function useReplay(userId: string, id: string): Replay {
-  const { read } = useActions();
-  const [replay, setReplay] = useState<Replay>(() => createReplay(read, userId, id));
+  const actions = useActions();
+  const [replay, setReplay] = useState<Replay>(() => createReplay(actions, userId, id));
   const closed = useRef(false);
   useEffect(() => {
     // In development React leaves and comes back at once.
-    if (closed.current) setReplay(createReplay(read, userId, id));
+    if (closed.current) setReplay(createReplay(actions, userId, id));
     closed.current = false;
     return () => {
       closed.current = true;
     };
-  }, [read, userId, id]);
+  }, [actions, userId, id]);
   useEffect(() => () => replay.close(), [replay]);
   const n = useStore((s) => (s.open?.id === id ? s.open.state.n : 0));
   useEffect(() => replay.follow(n), [replay, n]);
@@ -94,6 +94,7 @@ function Opened({ userId, id, n, onN, linkTo, onClose, onOther, start, chat, tas
   const [picked, setPicked] = useState<string>();
   const [playing, setPlaying] = useState(false);
   const [speed, setSpeed] = useState<Speed>(1);
+  const [raw, setRaw] = useState<Raw>('none');
   const [tab, setTab] = useState<'events' | 'tasks'>('events');
   const beside = useMedia(wide);
   const tabs = useId();
@@ -204,10 +205,11 @@ function Opened({ userId, id, n, onN, linkTo, onClose, onOther, start, chat, tas
       <EventList entries={entries} n={at} current={current} onPick={pick} />
       {current && (
         <EventDetail
-          key={current.key}
           entry={current}
           index={entries.indexOf(current) + 1}
           count={entries.length}
+          raw={raw}
+          onRaw={setRaw}
           onOther={onOther}
         />
       )}

@@ -33,11 +33,16 @@ describe('[68] the events', () => {
     const { user } = await draw('/c/c1/replay?n=3');
     await ready();
     const json = () => JSON.parse(within(details()).getByLabelText('JSON of the event').textContent) as unknown;
+    expect(within(details()).queryByLabelText('JSON of the event')).toBeNull();
+    await user.click(within(details()).getByRole('button', { name: 'JSON' }));
     expect(json()).toEqual(log[2]!.events[0]);
     await user.click(within(details()).getByRole('button', { name: 'Whole commit' }));
     expect(json()).toEqual(log[2]);
     await user.click(within(details()).getByRole('button', { name: 'Copy the JSON' }));
     expect(JSON.parse(await navigator.clipboard.readText())).toEqual(log[2]);
+    // It stays open from one event to the next.
+    await user.click(button('Next instant'));
+    expect(json()).toEqual(log[3]);
   });
 
   test('can be filtered, and lead to their instant', async () => {
