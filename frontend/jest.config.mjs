@@ -50,5 +50,17 @@ export default {
       testEnvironment: 'node',
       testMatch: ['<rootDir>/test/engines/**/*.test.ts'],
     },
+    {
+      ...base,
+      displayName: 'lighthouse',
+      testEnvironment: 'node',
+      testMatch: ['<rootDir>/test/lighthouse/**/*.test.ts'],
+    },
+    {
+      ...base,
+      displayName: 'perf',
+      testEnvironment: 'node',
+      testMatch: ['<rootDir>/test/perf/**/*.test.ts'],
+    },
   ],
 };

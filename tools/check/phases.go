@@ -39,6 +39,8 @@ func phases() []phase {
 		{name: "start", what: "a fresh clone starts, starts again and stops in time", needs: []string{"build"}, full: true, alone: true, timeout: 20 * time.Minute, run: runStart},
 		{name: "firefox", what: "send, stream, resume and stop in Firefox", needs: []string{"install", "page", "build"}, after: []string{"tools"}, full: true, alone: true, run: runFirefox},
 		{name: "webkit", what: "the same in WebKit", needs: []string{"install", "page", "build"}, after: []string{"tools"}, full: true, alone: true, run: runWebKit},
+		{name: "lighthouse", what: "the page on a phone and a slow line, by Lighthouse", needs: []string{"install", "page", "build"}, after: []string{"tools"}, full: true, alone: true, run: runLighthouse},
+		{name: "perf", what: "processor time of the page: answers that stream, 2,000 messages", needs: []string{"install", "page", "build"}, after: []string{"tools"}, full: true, alone: true, run: runPerf},
 		{name: "test-pg18", what: "Go tests that use Postgres, on Postgres 18", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPostgres18},
 		{name: "test-pooler", what: "Go tests that use Postgres, through PgBouncer in transaction mode", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPooler},
 		{name: "platforms", what: "builds for linux/arm64 and darwin/arm64, tests included", after: []string{"page"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPlatforms},

@@ -17,22 +17,25 @@ import (
 // stamp: the hash of the lock file.
 const stampName = ".stamp"
 
-// runInstall installs the page's packages when the lock file changed. Their
+// runInstall installs the page's packages.
+func runInstall(ctx context.Context, j *job) error { return install(ctx, j, "frontend") }
+
+// install installs the packages of a folder when its lock file changed. Their
 // install scripts never run.
-func runInstall(ctx context.Context, j *job) error {
-	want, err := installStamp(j.ws.path("frontend"))
+func install(ctx context.Context, j *job, dir string) error {
+	want, err := installStamp(j.ws.path(dir))
 	if err != nil {
 		return err
 	}
 	if _, err := j.output(ctx, command{args: []string{"node", "--version"}}); err != nil {
 		return unavailable{fmt.Sprintf("Node 20 or newer is needed for the page (%v)", err)}
 	}
-	stamp := j.ws.path("frontend", "node_modules", stampName)
+	stamp := j.ws.path(dir, "node_modules", stampName)
 	if have, err := os.ReadFile(stamp); err == nil && string(have) == want {
 		fmt.Fprintln(j.log, "up to date")
 		return nil
 	}
-	if err := j.exec(ctx, command{dir: "frontend", args: []string{"npm", "ci", "--ignore-scripts", "--prefer-offline"}}); err != nil {
+	if err := j.exec(ctx, command{dir: dir, args: []string{"npm", "ci", "--ignore-scripts", "--prefer-offline"}}); err != nil {
 		return err
 	}
 	return os.WriteFile(stamp, []byte(want), 0o644)
@@ -84,6 +87,20 @@ func runFirefox(ctx context.Context, j *job) error {
 
 func runWebKit(ctx context.Context, j *job) error {
 	return withPage(ctx, j, "test:engines", []tool{webkit(), xvfb()}, "test/engines/webkit")
+}
+
+// runLighthouse loads the page as a phone would. Lighthouse has a package file of
+// its own, so that nobody who only wants to start Parley waits for it.
+func runLighthouse(ctx context.Context, j *job) error {
+	if err := install(ctx, j, "tools/lighthouse"); err != nil {
+		return err
+	}
+	return withPage(ctx, j, "test:lighthouse", []tool{chromium()})
+}
+
+// runPerf measures the page's budgets of processor time.
+func runPerf(ctx context.Context, j *job) error {
+	return withPage(ctx, j, "test:perf", []tool{chromium()})
 }
 
 // withPage runs tests against the built binary, with tools that the tests find by
