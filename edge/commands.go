@@ -85,7 +85,11 @@ func (e *Edge) submit(ctx context.Context, p *person, s submission, before func(
 		return nil, err
 	}
 	p.mu.Lock()
-	out.after = out.t.state.N
+	if out.after = out.t.state.N; s.conversation == "" && out.after > 0 {
+		// Sent before, and the broker has forgotten the id: who names no conversation
+		// has none of its commits.
+		out.after, out.started = 0, false
+	}
 	if out.known != nil {
 		out.after, out.started = out.known.N-1, false
 	}
