@@ -91,7 +91,7 @@ export function Shell() {
   const sidebar = usePanel('sidebar', !narrow);
   const tasks = usePanel('tasks', layout === 'wide');
   const [shortcuts, setShortcuts] = useState(false);
-  const [task, setTask] = useState<{ id: number; at: number }>();
+  const [task, setTask] = useState<{ id: number; at: number; history: boolean }>();
   const chat = useRef<ChatHandle>(null);
   const search = useRef<HTMLInputElement>(null);
 
@@ -141,9 +141,9 @@ export function Shell() {
     [navigate, id],
   );
   const showTask = useCallback(
-    (taskId: number) => {
+    (taskId: number, history = false) => {
       setTasks(true);
-      setTask({ id: taskId, at: Date.now() });
+      setTask({ id: taskId, at: Date.now(), history });
     },
     [setTasks],
   );

@@ -12,7 +12,7 @@ interface Props {
   /** What the versions have done, which no switch takes back. */
   changes: Changes;
   onGo: (index: number) => void;
-  onTask: (id: number) => void;
+  onTask: (id: number, history: boolean) => void;
 }
 
 /** Goes through the versions of a message. */
@@ -25,10 +25,14 @@ export function BranchSwitch({ index, count, changes, onGo, onTask }: Props) {
     >
       {changes.any && <span className="pe-1 text-caption">{t.chat.branchNote}</span>}
       {changes.tasks.length > 0 && (
-        <Menu label={t.chat.branchHistory} trigger={t.chat.branchHistory} triggerClass="px-2 text-caption text-accent">
+        <Menu
+          label={t.chat.branchHistory}
+          trigger={t.chat.branchHistory}
+          triggerClass="px-2 text-caption underline underline-offset-3"
+        >
           <MenuLabel>{t.chat.branchTasks}</MenuLabel>
           {changes.tasks.map(({ task_id, title }) => (
-            <MenuItem key={task_id} moves onSelect={() => onTask(task_id)}>
+            <MenuItem key={task_id} moves onSelect={() => onTask(task_id, true)}>
               <span className="me-1.5 tabular text-muted">#{task_id}</span>
               <span dir="auto" className="max-w-72 truncate">
                 {title}

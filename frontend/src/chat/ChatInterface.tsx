@@ -39,7 +39,7 @@ interface Props {
   visit?: number;
   /** That message is on a branch that ends here. */
   onBranch?: (tip: string) => void;
-  onTask: (id: number) => void;
+  onTask: (id: number, history?: boolean) => void;
   onWhy?: ((run: Run) => void) | undefined;
 }
 

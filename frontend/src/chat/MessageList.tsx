@@ -38,7 +38,7 @@ interface Props {
   onEdit: (run: Run) => void;
   onAgain: (run: Run) => void;
   onEditPending: (item: OutboxItem) => void;
-  onTask: (id: number) => void;
+  onTask: (id: number, history?: boolean) => void;
   onWhy?: ((run: Run) => void) | undefined;
   children?: ReactNode;
 }
@@ -55,7 +55,7 @@ const ahead = '600px';
 export function MessageList(props: Props) {
   const { ref, conversation, runs, draft, pending, connected, stopping, idle, loadOlder } = props;
   const keepQuestion = useChoice('follow') === 'question';
-  const { scroller, content, following, room, toEnd, sent, release } = useFollow(keepQuestion, pending.length > 0);
+  const { scroller, content, following, room, toEnd, sent, leave } = useFollow(keepQuestion, pending.length > 0);
   const older = useRef<HTMLDivElement>(null);
   const hasMore = conversation.has_more === true;
   const unseen = useUnseen(runs, following);
@@ -65,15 +65,15 @@ export function MessageList(props: Props) {
     () => ({
       sent,
       show(id) {
-        release();
+        leave();
         return show(scroller.current, id);
       },
       step(by) {
-        release();
+        leave();
         step(scroller.current, by);
       },
     }),
-    [sent, release, scroller],
+    [sent, leave, scroller],
   );
 
   useEffect(() => {

@@ -55,7 +55,7 @@ interface Props {
   onVersion: (run: Run, index: number) => void;
   onEdit: (run: Run) => void;
   onAgain: (run: Run) => void;
-  onTask: (id: number) => void;
+  onTask: (id: number, history?: boolean) => void;
   /** Shows in the replay how the answer came about. */
   onWhy?: ((run: Run) => void) | undefined;
 }

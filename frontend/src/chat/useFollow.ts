@@ -21,8 +21,8 @@ interface Follow {
   toEnd: () => void;
   /** The reader sends something: shows the end, or the question at the top once it is there. */
   sent: () => void;
-  /** The reader goes elsewhere. */
-  release: () => void;
+  /** The reader goes elsewhere: what is written from now on is not followed. */
+  leave: () => void;
 }
 
 /**
@@ -49,12 +49,18 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
     setFollowing(yes);
   }, []);
 
-  const release = useCallback(() => {
-    const el = scroller.current;
+  const leave = useCallback(() => {
     asked.current = undefined;
     acted.current = true;
-    if (el && attached.current && el.scrollHeight > el.clientHeight) attach(false);
-  }, [attach]);
+    attached.current = false;
+  }, []);
+
+  const release = useCallback(() => {
+    const el = scroller.current;
+    if (!el || el.scrollHeight <= el.clientHeight) return;
+    leave();
+    setFollowing(false);
+  }, [leave]);
 
   const toEnd = useCallback(() => {
     const el = scroller.current;
@@ -123,6 +129,7 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
       } else {
         keep();
         if (keepQuestion) attach(distance() <= near);
+        else setFollowing(distance() <= 1);
       }
       look();
     };
@@ -172,7 +179,7 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
     };
   }, [attach, keepQuestion, release]);
 
-  return { scroller, content, following, room, toEnd, sent, release };
+  return { scroller, content, following, room, toEnd, sent, leave };
 }
 
 /** The newest message of the person. */

@@ -32,7 +32,7 @@ interface Props {
   /** Whether it lies over the page instead of beside it. */
   sheet?: boolean;
   /** The task to bring into view, and since when it is asked for. */
-  show?: { id: number; at: number } | undefined;
+  show?: { id: number; at: number; history?: boolean } | undefined;
   /** Shows a conversation, at the answer of a run if that is known. */
   onMessage: (conversationId: string, runId: string | undefined) => void;
 }
@@ -63,7 +63,9 @@ export function TaskPanel({ onClose, sheet = false, show, onMessage }: Props) {
     const task = show && byId[show.id];
     if (task && !task.deleted) {
       if (filter !== 'all' && filter !== task.status) setFilter('all');
-    } else setHistoryOf(show?.id);
+    }
+    // What is deleted has no row, only a history.
+    if (show?.history === true || !task || task.deleted) setHistoryOf(show?.id);
   }
   useEffect(() => {
     const row = show && document.getElementById(`task-${show.id}`);

@@ -158,7 +158,7 @@ describe('versions of a message', () => {
     await user.click(within(group).getByRole('button', { name: 'Task history' }));
     expect(screen.getAllByRole('menuitem').map((el) => el.textContent)).toEqual(['#5Milk', '#6Bread']);
     await user.click(screen.getByRole('menuitem', { name: /Bread/ }));
-    expect(onTask).toHaveBeenCalledWith(6);
+    expect(onTask).toHaveBeenCalledWith(6, true);
   });
 
   test('[25] where nothing was done it says nothing', () => {
