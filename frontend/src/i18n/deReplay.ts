@@ -51,6 +51,7 @@ export const deReplay: Translation<typeof r> = {
     details: 'Das Ereignis',
     json: 'JSON des Ereignisses',
     commit: 'Eintrag',
+    raw: 'JSON',
     wholeCommit: 'Ganzer Eintrag',
     copyJson: 'JSON kopieren',
     nothing: 'Das ist jetzt: Seit dem letzten Ereignis ist nichts geschehen.',

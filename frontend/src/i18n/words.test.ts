@@ -41,6 +41,7 @@ const same = new Set([
     'replay.events.filters.assistant',
     'replay.events.actors.model',
     'replay.player.pause',
+    'replay.events.raw',
     'replay.player.speeds.1',
     'replay.player.speeds.2',
     'replay.player.speeds.4',
