@@ -295,8 +295,15 @@ func (c *conn) submit(ctx context.Context, s submission) error {
 			w = c.watch(t, sub.after)
 		}
 	}, func() {
-		if w != nil {
-			c.unsubscribe(w.t.ref.Conversation())
+		c.p.mu.Lock()
+		defer c.p.mu.Unlock()
+		if w == nil {
+			return
+		}
+		// Unless the person has subscribed anew in the meantime.
+		if id := w.t.ref.Conversation(); c.watches[id] == w {
+			delete(c.watches, id)
+			w.stop()
 		}
 	})
 	if err != nil {
@@ -305,12 +312,16 @@ func (c *conn) submit(ctx context.Context, s submission) error {
 	c.out.send(jsonFrame(acceptedFrame{
 		Type: "accepted", ID: s.id, ConversationID: sub.t.ref.Conversation(), RunID: sub.run,
 	}))
-	if w != nil {
-		c.p.mu.Lock()
+	c.p.mu.Lock()
+	switch id := sub.t.ref.Conversation(); {
+	case w != nil && c.watches[id] == w:
 		w.n = sub.after
 		w.start(sub.started)
-		c.p.mu.Unlock()
+	case c.watches[id] == nil && len(c.watches) < watchesPerSocket:
+		// It was followed for the sake of another message, which was not accepted.
+		c.watch(sub.t, sub.after).start(false)
 	}
+	c.p.mu.Unlock()
 	c.p.unpin(sub.t)
 	return nil
 }
