@@ -13,6 +13,7 @@ import type { Run } from '../protocol/types';
 import { Button } from '../ui/Button';
 import { ErrorNote } from '../ui/ErrorNote';
 import { later } from '../ui/later';
+import { singleKeys } from '../ui/prefs';
 import { Skeleton } from '../ui/Skeleton';
 import { changesOf } from './answer';
 import { EmptyState } from './EmptyState';
@@ -173,7 +174,7 @@ export function ChatInterface({ ref, tip: wantedTip, onTip, target, visit = 0, o
 
   useEffect(() => {
     const stopKey = (e: KeyboardEvent) => {
-      if (e.key !== 'Escape' || e.defaultPrevented || e.isComposing || !running) return;
+      if (e.key !== 'Escape' || e.defaultPrevented || e.isComposing || !running || !singleKeys()) return;
       // An open dialog or menu has the first claim on it.
       if (document.querySelector('dialog[open], [role="menu"]')) return;
       actions.stop();

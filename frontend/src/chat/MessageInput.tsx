@@ -16,6 +16,7 @@ import { t } from '../i18n/t';
 import { useAnnounce } from '../ui/announce';
 import { Button, IconButton } from '../ui/Button';
 import { cx } from '../ui/cx';
+import { singleKeys } from '../ui/prefs';
 import { touch, useMedia } from '../ui/useMedia';
 import { join, joinedSize, size } from './length';
 import { PastedBlocks } from './PastedBlocks';
@@ -169,7 +170,7 @@ export function MessageInput(props: Props) {
     if (e.key === 'Enter' && !e.shiftKey && !e.altKey && !(byFinger && !e.ctrlKey && !e.metaKey)) {
       e.preventDefault();
       send();
-    } else if (e.key === 'ArrowUp' && !something && text === '' && !editing && !e.altKey) {
+    } else if (e.key === 'ArrowUp' && !something && text === '' && !editing && !e.altKey && singleKeys()) {
       e.preventDefault();
       props.onEditLast();
     } else if (e.key === 'Escape' && editing) {

@@ -1,4 +1,5 @@
 import { more } from '../i18n/more';
+import { saveChoice, useChoice } from './prefs';
 
 const mac = /Mac|iPhone|iPad/.test(navigator.userAgent);
 const mod = mac ? '⌘' : 'Ctrl';
@@ -17,20 +18,38 @@ const rows = (): readonly (readonly [string, readonly string[]])[] => [
 
 /** What the keys do. */
 export function Shortcuts() {
+  const single = useChoice('keys') !== 'off';
   return (
-    <dl className="overflow-y-auto px-4 py-2 text-control">
-      {rows().map(([name, keys]) => (
-        <div key={name} className="flex items-center justify-between gap-4 border-b border-line py-2 last:border-0">
-          <dt>{name}</dt>
-          <dd className="flex shrink-0 gap-1">
-            {keys.map((k) => (
-              <kbd key={k} className="rounded-sm border border-line bg-surface px-1.5 font-sans text-meta text-muted">
-                {k}
-              </kbd>
-            ))}
-          </dd>
-        </div>
-      ))}
-    </dl>
+    <div className="overflow-y-auto px-4 py-2 text-control">
+      <dl>
+        {rows().map(([name, keys]) => (
+          <div key={name} className="flex items-center justify-between gap-4 border-b border-line py-2 last:border-0">
+            <dt>{name}</dt>
+            <dd className="flex shrink-0 gap-1">
+              {keys.map((k) => (
+                <kbd key={k} className="rounded-sm border border-line bg-surface px-1.5 font-sans text-meta text-muted">
+                  {k}
+                </kbd>
+              ))}
+            </dd>
+          </div>
+        ))}
+      </dl>
+      <label className="flex items-start gap-3 border-t border-line py-3">
+        <input
+          type="checkbox"
+          checked={single}
+          onChange={() => saveChoice('keys', single ? 'off' : 'on')}
+          aria-describedby="single-keys"
+          className="mt-0.5 size-4 shrink-0"
+        />
+        <span>
+          {more.keys.single}
+          <span id="single-keys" className="block text-meta text-muted">
+            {more.keys.singleHint}
+          </span>
+        </span>
+      </label>
+    </div>
   );
 }

@@ -21,6 +21,11 @@ export function saveChoice(key: string, value: string): void {
   for (const listener of listeners) listener();
 }
 
+/** Whether keys act alone, without Ctrl or Alt. Speech and other input may press them by accident. */
+export function singleKeys(): boolean {
+  return loadChoice('keys') !== 'off';
+}
+
 function subscribe(listener: () => void): () => void {
   listeners.add(listener);
   return () => void listeners.delete(listener);

@@ -48,7 +48,7 @@ describe.each([
   ['dark', 1280],
   ['light', 390],
   ['dark', 390],
-] as const)('57–65: %s, %d px wide', (colorScheme, width) => {
+] as const)('[57] [61] [63] %s, %d px wide', (colorScheme, width) => {
   let person: Person;
   beforeEach(async () => {
     person = await Person.arrive(browser, server, {
@@ -80,7 +80,7 @@ describe.each([
   });
 });
 
-describe('57–62: without a mouse', () => {
+describe('[57] without a mouse', () => {
   let person: Person;
   let page: Page;
   beforeEach(async () => {
@@ -89,7 +89,7 @@ describe('57–62: without a mouse', () => {
   });
   afterEach(() => person.leave());
 
-  it('one can write, read, stop, tick and find the way', async () => {
+  it('[57] [59] one can write, read, stop, tick and find the way', async () => {
     const focused = () => page.evaluate(() => document.activeElement?.getAttribute('aria-label') ?? '');
     expect(await focused()).toBe('Message Parley');
     await page.keyboard.type('Add a task to buy groceries');
@@ -114,7 +114,7 @@ describe('57–62: without a mouse', () => {
     await tasksOf(page).getByRole('checkbox', { checked: true }).waitFor();
   });
 
-  it('a status line says in words what happens', async () => {
+  it('[58] [60] a status line says in words what happens', async () => {
     const seen: string[] = [];
     await page.exposeFunction('heard', (text: string) => seen.push(text));
     await page.evaluate(() => {
@@ -133,7 +133,7 @@ describe('57–62: without a mouse', () => {
     expect(await logOf(page).getAttribute('aria-live')).toBe('off');
   });
 
-  it('63: the theme that was chosen is there at the first paint', async () => {
+  it('[63] the theme that was chosen is there at the first paint', async () => {
     await page.context().addCookies([{ name: 'theme', value: 'dark', url: server.url }]);
     await page.reload();
     await composerOf(page).waitFor();
@@ -143,7 +143,7 @@ describe('57–62: without a mouse', () => {
     );
   });
 
-  it('69: the prompts of the first visit really work', async () => {
+  it('[69] the prompts of the first visit really work', async () => {
     const prompts = page.getByRole('list', { name: 'Things to try' }).getByRole('button');
     expect(await prompts.count()).toBe(4);
     await prompts.first().click();

@@ -137,6 +137,58 @@ describe('the page', () => {
     expect(screen.getByRole('dialog', { name: 'Keyboard shortcuts' })).toBeInTheDocument();
   });
 
+  test('[62] shortcuts of a single key can be turned off, and stay so', async () => {
+    history.replaceState(null, '', '/c/c1');
+    const going = run('r1', 'Hi', '', { status: 'in_progress', steps: [] });
+    const { store, user } = draw({ open: { id: 'c1', status: 'live', state: conversation('c1', 'x', [going]) } });
+    await user.keyboard('{Escape}');
+    expect(callsOf(store, 'stop')).toHaveLength(1);
+    await user.keyboard('{Control>}/{/Control}');
+    await user.click(await screen.findByRole('checkbox', { name: /Shortcuts of a single key/ }));
+    await user.click(screen.getByRole('button', { name: 'Close' }));
+    await user.keyboard('{Escape}');
+    expect(callsOf(store, 'stop')).toHaveLength(1);
+    await user.click(screen.getByRole('textbox', { name: 'Message Parley' }));
+    await user.keyboard('{ArrowUp}');
+    expect(screen.getByRole('textbox', { name: 'Message Parley' })).toHaveValue('');
+    // Combinations go on.
+    await user.keyboard('{Control>}/{/Control}');
+    expect(await screen.findByRole('checkbox', { name: /Shortcuts of a single key/ })).not.toBeChecked();
+    await user.click(screen.getByRole('checkbox', { name: /Shortcuts of a single key/ }));
+    await user.click(screen.getByRole('button', { name: 'Close' }));
+    await user.click(screen.getByRole('textbox', { name: 'Message Parley' }));
+    await user.keyboard('{Escape}');
+    expect(callsOf(store, 'stop')).toHaveLength(2);
+  });
+
+  test('[72] what the server offers no choice of is not asked', () => {
+    draw({ conversations: list() });
+    expect(screen.getByText('Demo model, no AI')).toBeInTheDocument();
+    expect(screen.queryByRole('combobox')).toBeNull();
+    expect(screen.queryByRole('slider')).toBeNull();
+    expect(screen.queryByText(/temperature/i)).toBeNull();
+  });
+
+  test('[56] a panel that breaks leaves the others working', async () => {
+    const quiet = jest.spyOn(console, 'error').mockImplementation(() => undefined);
+    const { store, user } = draw({ conversations: list() });
+    const broken = task(1, 'Milk');
+    Object.defineProperty(broken, 'title', {
+      get() {
+        throw new Error('broken');
+      },
+    });
+    act(() => store.set({ tasks: { byId: { 1: broken }, status: 'ready', rev: 1, changed: {} } }));
+    expect(screen.getByText('This part of the page has stopped working.')).toBeInTheDocument();
+    expect(screen.getByRole('link', { name: /Invoices/ })).toBeInTheDocument();
+    await user.type(screen.getByRole('textbox', { name: 'Message Parley' }), 'still here');
+    act(() => store.set({ tasks: { byId: { 1: task(1, 'Milk') }, status: 'ready', rev: 2, changed: {} } }));
+    await user.click(screen.getByRole('button', { name: 'Show it again' }));
+    expect(screen.getByText('Milk')).toBeInTheDocument();
+    expect(screen.getByRole('textbox', { name: 'Message Parley' })).toHaveValue('still here');
+    quiet.mockRestore();
+  });
+
   test('[63] the theme goes into a cookie and onto the page', async () => {
     const { user } = draw();
     await user.click(screen.getByRole('button', { name: 'Account and settings' }));

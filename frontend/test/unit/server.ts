@@ -7,6 +7,7 @@ import type {
   CommitPage,
   Conversation,
   Event,
+  JSONValue,
   Query,
   ServerFrame,
   Summary,
@@ -207,7 +208,7 @@ export class Server {
   }
 
   /** Ends the step that is being written, with calls of tools or without. */
-  completeStep(id: string, ...calls: string[]): Commit {
+  completeStep(id: string, ...calls: (string | { name: string; arguments: JSONValue })[]): Commit {
     const run = activeRun(this.state(id))!;
     const { step = 1, attempt = 1, run_id } = run;
     const text = this.drafts.get(id)?.text ?? '';
@@ -220,7 +221,10 @@ export class Server {
       text,
       usage,
       finish_reason: 'stop',
-      tool_calls: calls.map((name, i) => ({ call_id: `${run_id}-${step}-${i}`, name, arguments: {} })),
+      tool_calls: calls.map((call, i) => ({
+        call_id: `${run_id}-${step}-${i}`,
+        ...(typeof call === 'string' ? { name: call, arguments: {} } : call),
+      })),
     });
   }
 
@@ -253,6 +257,21 @@ export class Server {
     const change = { tool: 'add_task', by: 'user', call_id: `hand-${row.task_rev}`, conversation_id: 'home', at };
     this.changes.push({ ...change, ...made, task_rev: row.task_rev, task: row });
     return row;
+  }
+
+  /** Asks whether the calls of the newest step may happen. */
+  request(id: string): void {
+    const run = activeRun(this.state(id))!;
+    const asked = (run.calls ?? []).filter((call) => call.status === 'waiting');
+    this.append(
+      id,
+      ...asked.map(({ call_id }): Event => ({
+        type: 'approval.requested',
+        call_id,
+        run_id: run.run_id,
+        expires_at: '2026-03-15T09:00:00Z',
+      })),
+    );
   }
 
   /** Sends a frame to every connection. */
@@ -419,6 +438,48 @@ export class Server {
             { type: 'run.cancel_requested', run_id: f.run_id, by: 'user', why: 'user' },
             { type: 'run.cancelled', run_id: f.run_id, usage, receipt: text === undefined ? {} : { text } },
           );
+        }
+        this.done(c, f.id, f.conversation_id);
+        return;
+      }
+      case 'answer': {
+        const run = this.state(f.conversation_id).runs.find((r) => r.calls?.some((k) => k.call_id === f.call_id));
+        const call = run?.calls?.find((k) => k.call_id === f.call_id);
+        if (!run || call?.status !== 'asking') {
+          this.send(c, { type: 'error', id: f.id, code: 'not_found', message: 'There is no such call.' });
+          return;
+        }
+        const { call_id } = f;
+        const { run_id } = run;
+        const answered: Event = {
+          type: 'approval.answered',
+          call_id,
+          run_id,
+          decision: f.decision,
+          ...(f.arguments && { arguments: f.arguments }),
+          by: 'user',
+        };
+        if (f.decision === 'deny') {
+          const error = { code: 'denied', message: 'The person did not allow this call.' };
+          this.append(f.conversation_id, answered, {
+            type: 'tool.returned',
+            call_id,
+            run_id,
+            ok: false,
+            error,
+            duration_ms: 0,
+          });
+        } else {
+          this.append(f.conversation_id, answered, {
+            type: 'tool.called',
+            call_id,
+            run_id,
+            server: 'tasks',
+            name: call.name,
+            arguments: f.arguments ?? call.arguments,
+            by: 'model',
+            deadline: '2026-03-14T10:00:00Z',
+          });
         }
         this.done(c, f.id, f.conversation_id);
         return;
