@@ -256,7 +256,7 @@ func (c *call) tasks() error {
 		if err != nil {
 			return err
 		}
-		asOf := int64(rev) //nolint:gosec // number reads 63 bits
+		asOf := int64(rev)
 		query.AsOf = &asOf
 	}
 	page, err := c.e.o.Queries.Tasks(c.r.Context(), c.user, query)
@@ -280,7 +280,7 @@ func (c *call) taskChanges() error {
 	if err != nil {
 		return err
 	}
-	q := readmodel.TaskChangesQuery{After: int64(after), Limit: limit} //nolint:gosec // number reads 63 bits
+	q := readmodel.TaskChangesQuery{After: int64(after), Limit: limit}
 	if s := c.r.URL.Query().Get("since"); s != "" {
 		if q.Since, err = time.Parse(time.RFC3339, s); err != nil {
 			return badRequest("since must be a time, as 2026-01-02T15:04:05Z.")

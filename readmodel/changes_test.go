@@ -2,6 +2,7 @@ package readmodel_test
 
 import (
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -23,15 +24,12 @@ func TestTasksAtEveryRev(t *testing.T) {
 	db := testkit.Postgres(t)
 	store := open(t, db)
 	ctx := testkit.Context(t)
-	rnd := rand.New(rand.NewPCG(4, 2)) //nolint:gosec // the same steps every time
+	rnd := rand.New(rand.NewPCG(4, 2))
 	const revs = 40
 	then := []map[int64]readmodel.Task{{}} // by rev
 	at := func(rev int64) time.Time { return testkit.Epoch.Add(time.Duration(rev) * time.Minute) }
 	for rev := int64(1); rev <= revs; rev++ {
-		now := make(map[int64]readmodel.Task)
-		for id, task := range then[rev-1] {
-			now[id] = task
-		}
+		now := maps.Clone(then[rev-1])
 		task := readmodel.Task{TaskID: int64(len(now) + 1), Title: fmt.Sprint("Task of rev ", rev), Status: "open", CreatedAt: at(rev)}
 		if rev > 3 && rnd.IntN(3) > 0 {
 			task = now[1+rnd.Int64N(int64(len(now)))]
