@@ -90,7 +90,7 @@ func (t *topic) answered(number uint64, raw []byte) {
 
 // sync brings a live reader to the topic's draft.
 func (t *topic) sync(w *watch) {
-	if !w.live || w.synced || !w.deltas || t.draft.asked != 0 || t.draft.hole {
+	if !w.live || w.synced || !w.deltas || t.draft.asked != 0 || t.draft.hole || t.early() {
 		return
 	}
 	if len(t.draft.Text) > 0 {
@@ -148,9 +148,13 @@ func (t *topic) delta(raw []byte) {
 		return
 	}
 	t.draft.snapshot, t.draft.hole = nil, false
-	f := textFrame(raw)
+	f, early := textFrame(raw), t.early()
 	for w := range t.watches {
 		if !w.live || !w.deltas {
+			continue
+		}
+		if early {
+			w.synced = false // its commit brings a snapshot
 			continue
 		}
 		if d.Offset == 0 {
@@ -184,7 +188,18 @@ func (t *topic) over(run events.RunID, step, attempt int) bool {
 	return attempt < r.Attempt || attempt == r.Attempt && !r.Streaming
 }
 
-// settleDraft forgets a draft that the log has closed.
+// early reports whether the draft is of an attempt that is in the log and has not
+// been heard of here: the text came another way, and faster. Readers see no text
+// before the commit that allows it.
+func (t *topic) early() bool {
+	if t.state == nil || t.draft.RunID == "" {
+		return false
+	}
+	r := t.state.Run(t.draft.RunID)
+	return r == nil || t.draft.Step > r.Step || t.draft.Step == r.Step && t.draft.Attempt > r.Attempt
+}
+
+// settleDraft forgets a draft that the log has closed, and shows one that it has begun.
 func (t *topic) settleDraft() {
 	if t.draft.RunID != "" && t.over(t.draft.RunID, t.draft.Step, t.draft.Attempt) {
 		t.draft.Draft, t.draft.hole, t.draft.snapshot = events.Draft{}, false, nil
@@ -193,6 +208,9 @@ func (t *topic) settleDraft() {
 				w.synced = w.synced || w.live
 			}
 		}
+	}
+	for w := range t.watches {
+		t.sync(w)
 	}
 }
 

@@ -175,7 +175,14 @@ func (d *device) handle(ws *websocket.Conn, b []byte) bool {
 			break // its call was answered when it was stored
 		}
 		if f.Type == "error" && f.ID == "" && f.ConversationID != "" {
-			if v := d.views[f.ConversationID]; v != nil {
+			v := d.views[f.ConversationID]
+			if f.Code == "not_found" && v != nil && v.state.N == 0 {
+				// It was refused before it began, or is another person's. A device that
+				// came again for it would read nothing else to its end.
+				delete(d.views, f.ConversationID)
+				break
+			}
+			if v != nil {
 				v.subscribed = 0
 			}
 			return false // a watch has ended: come again
