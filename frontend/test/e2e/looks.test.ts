@@ -70,9 +70,21 @@ async function somebody(options: BrowserContextOptions, rtl = false): Promise<{ 
   return { person, page };
 }
 
+/** Waits until everything that slides or fades has arrived. */
+const settled = (page: Page) =>
+  page.evaluate(() =>
+    Promise.all(
+      document
+        .getAnimations()
+        .filter((a) => a.effect?.getComputedTiming().endTime !== Infinity)
+        .map((a) => a.finished.catch(() => undefined)),
+    ),
+  );
+
 /** How far the page, or anything one can use, reaches over its edges. */
-const beyond = (page: Page) =>
-  page.evaluate(() => {
+async function beyond(page: Page): Promise<string[]> {
+  await settled(page);
+  return page.evaluate(() => {
     const out = [...document.querySelectorAll('button, a, input, textarea, h1, h2, p')]
       .filter((el) => el.checkVisibility({ opacityProperty: true, visibilityProperty: true }))
       .filter((el) => !el.closest('.sr-only, .skip-link, [popover]') && !el.matches('.sr-only, .skip-link'))
@@ -94,6 +106,7 @@ const beyond = (page: Page) =>
     const wide = document.documentElement.scrollWidth - innerWidth;
     return wide > 0 ? [`the page is ${wide} px too wide`, ...out] : out;
   });
+}
 
 const inView = async (page: Page, what: Locator) => {
   const box = await what.boundingBox();
@@ -147,7 +160,7 @@ describe.each([1280, 390])('[65] from right to left, %d px wide', (width) => {
       await page.getByRole('button', { name: 'Open the conversations' }).click();
       const list = page.getByRole('navigation', { name: 'Conversations' });
       await list.waitFor();
-      await page.waitForFunction(() => document.getAnimations().every((a) => a.playState !== 'running'));
+      await settled(page);
       expect(Math.round((await of(page.locator('dialog[open]'))).right)).toBe(width);
       await shot(page, `rtl-${width}-list`);
       await page.keyboard.press('Escape');
@@ -162,6 +175,9 @@ describe.each([1280, 390])('[65] from right to left, %d px wide', (width) => {
       }, css);
     expect(await direction('[role=log] pre')).toBe('ltr');
     expect(await direction('[role=log] [data-run] p')).toBe('ltr'); // English text in a page that is not
+    // The number of an item that is written the other way has its room.
+    const item = await of(logOf(page).locator('[data-run] ol > li').first());
+    expect(item.left).toBeGreaterThanOrEqual((await of(logOf(page).locator('[data-run] ol').first())).left + 20);
     await person.leave();
   });
 });
