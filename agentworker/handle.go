@@ -377,15 +377,12 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 			// Stored after all, perhaps with more behind it: go on only if the
 			// state still gives the model call to this handler.
 			if err := w.cache.refresh(ctx, e); err != nil {
-				begun.drop()
 				return nil, err
 			}
 			if run := e.state.Active(); !fault.Planted(fault.OwnCommitBlind) && d.Then == CallModel && (run == nil || !run.Streaming || run.Lease != in.Lease || !started(d, run)) {
 				d = Decision{Then: Drop}
-				begun.drop()
 			}
 		default:
-			begun.drop()
 			return nil, err
 		}
 	}
@@ -398,8 +395,8 @@ func (h *handler) try(ctx context.Context, step func(*events.Conversation, Input
 
 // append stores c. Where d calls the model, the call begins meanwhile: with a
 // handler's first try only, so that a log which refuses again and again costs no
-// calls, and who comes from a model call looks first. On an error the call is the
-// caller's to give up, unless the log has c after all.
+// calls, and who comes from a model call looks first. On an error it is given up,
+// also where the log has c after all: then the state says who goes on.
 //
 // A store that is under way when the worker is told to stop is waited for a little
 // longer: only a step that is known to be stored can be handed over.
@@ -419,6 +416,10 @@ func (h *handler) append(ctx context.Context, c *events.Commit, d Decision) (seq
 	done.Go(func() { seq, err = h.w.log.Append(store, c, h.entry.seq) })
 	begun = h.foresee(ctx, c)
 	done.Wait()
+	if err != nil {
+		begun.drop()
+		begun = nil
+	}
 	return seq, begun, err
 }
 

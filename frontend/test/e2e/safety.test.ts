@@ -85,9 +85,9 @@ const clashes = () => {
   return ids.filter((id, i) => ids.indexOf(id) !== i);
 };
 
-/** Links that a text made, and what would be wrong with them. */
+/** Links that a text made, and what would be wrong with them; the page's own are times. */
 const badLinks = () =>
-  [...document.querySelectorAll<HTMLAnchorElement>('[role=log] a[href]')]
+  [...document.querySelectorAll<HTMLAnchorElement>('[role=log] a[href]:not(:has(> time))')]
     .filter((a) => {
       const rel = (a.getAttribute('rel') ?? '').split(' ');
       const safe = ['noopener', 'noreferrer', 'nofollow'].every((r) => rel.includes(r)) && a.target === '_blank';
