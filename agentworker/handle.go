@@ -224,11 +224,12 @@ func (h *handler) look(ctx context.Context, f func(*events.Conversation)) error 
 }
 
 // trusts reports whether the fold is likely to be the log's end, without a look:
-// its newest commit is from here. If it is not, the log refuses what is decided on
-// it. Whether a message is new is always looked up, and so is what was delivered
-// before: it may be done. The caller holds the entry.
+// this handler has committed before, and its newest commit is from here. If it is
+// not the end, the log refuses what is decided on it. Whether a delivery is of
+// something new is always looked up: it may be done, and an answer to it over. The
+// caller holds the entry.
 func (h *handler) trusts() bool {
-	return h.in.Lease.Delivery == 1 && h.entry.state != nil && h.entry.own
+	return h.tried && h.in.Lease.Delivery == 1 && h.entry.state != nil && h.entry.own
 }
 
 // partialLooks is how often a message is looked for where it should be. One that

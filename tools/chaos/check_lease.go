@@ -45,7 +45,7 @@ func (t *trial) hurt(from, to time.Time, roles ...string) bool {
 func (t *trial) deadlinesAreSet() {
 	for _, s := range t.stories {
 		for _, r := range s.runs {
-			if len(r.steps) == 0 || !r.deadline.After(t.TimersAt.Add(clockSlack)) {
+			if len(r.steps) == 0 || !r.deadline.After(t.TimersAt.Add(wholeSecond)) {
 				continue
 			}
 			id := fmt.Sprintf("%s-%d", r.id, r.deadline.UnixMilli())
@@ -61,6 +61,8 @@ func (t *trial) deadlinesAreSet() {
 }
 
 const (
+	// wholeSecond is what a schedule may fire early: NATS is told the second.
+	wholeSecond = time.Second + clockSlack
 	// workingTime is from a run's start to its deadline, the agentworker's default.
 	workingTime = 5 * time.Minute
 	// forgets is how long after a run's start a kill of NATS may have cost its schedule.

@@ -40,6 +40,12 @@ const view = () =>
     const el = document.getElementById('messages')!;
     return { top: el.scrollTop, below: Math.round(el.scrollHeight - el.clientHeight - el.scrollTop) };
   });
+/** Waits until the view stands at the end. */
+const atEnd = () =>
+  page.waitForFunction(() => {
+    const el = document.getElementById('messages')!;
+    return el.scrollHeight - el.clientHeight - el.scrollTop <= 1;
+  });
 const topOf = (text: string) =>
   logOf(page)
     .getByText(text, { exact: true })
@@ -84,6 +90,7 @@ it('[14] the first words are on screen within two frames of their arrival', asyn
   });
   await page.reload();
   await composerOf(page).waitFor();
+  await page.waitForLoadState('networkidle'); // the parts that come right after the page
   const answer = await ask('Hello');
   answer.say('Good morning');
   await page.waitForFunction(() => (window as unknown as { seen: { words?: string } }).seen.words);
@@ -121,8 +128,7 @@ it('[15] [16] the end is followed until the reader goes up, by however little', 
   // Sending goes back to the end.
   const next = ask('And then?');
   await page.getByRole('list', { name: 'Waiting messages' }).waitFor();
-  await frames();
-  expect((await view()).below).toBeLessThanOrEqual(1);
+  await atEnd();
   answer.end();
   (await next).say('Nothing.').end();
   await ended(page);
