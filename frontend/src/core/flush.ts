@@ -10,13 +10,9 @@ export interface Flush {
   visible(): void;
 }
 
-/**
- * Spaces out the drawings of text; while the page is hidden there are none. What is
- * drawn now does not put off the text that comes right after it: the first words of
- * an answer often follow its commit within a millisecond.
- */
+/** Spaces out calls of draw; while the page is hidden there are none. */
 export function createFlush(draw: () => void, clock: { now(): number; hidden(): boolean }): Flush {
-  let last = -Infinity; // when text was drawn
+  let last = -Infinity;
   let timer: ReturnType<typeof setTimeout> | undefined;
   let dirty = false;
 
@@ -24,20 +20,18 @@ export function createFlush(draw: () => void, clock: { now(): number; hidden(): 
     clearTimeout(timer);
     timer = undefined;
     dirty = false;
-    draw();
-  }
-
-  function text() {
     last = clock.now();
-    now();
+    draw();
   }
 
   function soon() {
     dirty = true;
     if (timer !== undefined || clock.hidden()) return;
     const wait = last + flushEvery - clock.now();
-    if (wait <= 0) text();
-    else timer = setTimeout(text, wait);
+    if (wait <= 0) now();
+    else {
+      timer = setTimeout(now, wait);
+    }
   }
 
   return {

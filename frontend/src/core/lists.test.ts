@@ -147,7 +147,6 @@ describe('the list of conversations', () => {
     server.ask('c1', 'one');
     await settle();
     await store.actions.pin('c1', true);
-    await settle(); // drawn within 50 ms
     expect(server.state('c1').pinned).toBe(true);
     expect(store.getState().conversations.items[0]?.pinned).toBe(true);
   });
