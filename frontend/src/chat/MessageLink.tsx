@@ -5,6 +5,7 @@ import { t } from '../i18n/t';
 import { cx } from '../ui/cx';
 import { usePast } from '../ui/past';
 import { Time } from '../ui/Time';
+import { within } from '../ui/within';
 
 interface Props {
   id: string;
@@ -27,13 +28,11 @@ export function MessageLink({ id, at, end = false, className }: Props) {
     <a
       href={`?m=${encodeURIComponent(id)}`}
       aria-label={t.chat.linkTo(clock(d))}
-      onClick={(e) => {
-        if (e.metaKey || e.ctrlKey || e.shiftKey || e.button !== 0) return;
-        e.preventDefault();
+      onClick={within(() => {
         const query = new URLSearchParams(window.location.search); // the branch stays
         query.set('m', id);
         navigate(`${window.location.pathname}?${query}`);
-      }}
+      })}
       className={cx('rounded-sm px-1.5 text-caption tabular text-muted hover:underline', className)}
     >
       <Time at={at} className={cx(end && 'at-end')} />

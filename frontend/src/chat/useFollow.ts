@@ -83,7 +83,7 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
     const inner = content.current;
     if (!el || !inner) return;
     const openedAt = performance.now();
-    const seen = { top: el.scrollTop, height: el.scrollHeight, view: el.clientHeight };
+    const seen = { top: el.scrollTop, height: el.scrollHeight };
     /** What stands at the top of the view, and where. */
     let mark: { on: Element; top: number } | undefined;
     /** Set while what grows or shrinks does so because the reader has pressed something. */
@@ -96,7 +96,6 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
     const look = () => {
       seen.top = el.scrollTop;
       seen.height = el.scrollHeight;
-      seen.view = el.clientHeight;
       mark = attached.current ? undefined : topOf(el, inner);
     };
 
@@ -108,8 +107,8 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
 
     const scroll = () => {
       const moved = el.scrollTop - seen.top;
-      // A shorter content moves the view by itself, and so does what takes room below it; only the reader moves it up otherwise.
-      if (moved < 0 && el.scrollHeight >= seen.height && el.clientHeight >= seen.view && distance() > 1) release();
+      // A shorter content moves the view by itself; only the reader moves it up otherwise.
+      if (moved < 0 && el.scrollHeight >= seen.height && distance() > 1) release();
       else if (moved > 0 && distance() <= near && !attached.current) attach(true);
       look();
     };

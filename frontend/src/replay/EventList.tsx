@@ -5,6 +5,7 @@ import { number } from '../i18n/format';
 import { clockSeconds } from '../i18n/precise';
 import { r } from '../i18n/replay';
 import { cx } from '../ui/cx';
+import { Filters } from '../ui/Filters';
 import { Glyph } from './Glyph';
 import { what, where } from './words';
 
@@ -86,30 +87,22 @@ export function EventList({ entries, n, current, onPick }: Props) {
 
   return (
     <div className="flex min-h-0 flex-1 flex-col">
-      <div
-        role="group"
-        aria-label={r.events.filter}
-        className="mx-2 mb-1.5 flex shrink-0 gap-0.5 rounded-md bg-raised p-0.5"
+      <Filters
+        label={r.events.filter}
+        filters={filters}
+        chosen={filter}
+        onChoose={setFilter}
+        className="mx-2 mb-1.5"
+        choice="min-w-0 flex-auto flex-wrap gap-x-1 px-1 text-caption"
       >
-        {filters.map((f) => (
-          <button
-            key={f}
-            type="button"
-            aria-pressed={f === filter}
-            onClick={() => setFilter(f)}
-            className={cx(
-              'flex min-h-7 min-w-0 flex-auto flex-wrap items-center justify-center gap-x-1 rounded-sm px-1 text-caption pointer-coarse:min-h-11',
-              f === filter
-                ? 'selected bg-bg font-medium shadow-[0_1px_2px_var(--shade)]'
-                : 'text-muted hover:text-text',
-            )}
-          >
+        {(f) => (
+          <>
             {f !== 'all' && <Glyph kind={f} />}
             {r.events.filters[f]}
             <span className="tabular text-muted">{number(counts[f])}</span>
-          </button>
-        ))}
-      </div>
+          </>
+        )}
+      </Filters>
       {rows.length === 0 ? (
         <p className="p-4 text-control text-muted">{r.events.none}</p>
       ) : (

@@ -28,7 +28,9 @@ interface Props {
   time: ReactNode;
   playing: boolean;
   speed: Speed;
-  can: Readonly<Record<Move, boolean>>;
+  /** Where each move leads, if anywhere. */
+  targets: Readonly<Record<Move, number | undefined>>;
+  /** Goes there; does nothing where it leads nowhere. */
   onMove: (move: Move) => void;
   onSeek: (position: number, moved: boolean) => void;
   onPlay: () => void;
@@ -46,14 +48,12 @@ const icons: Readonly<Record<Move, ReactNode>> = {
 
 /** The controls of a replay. */
 export function Player(props: Props) {
-  const { can, playing, speed, onMove } = props;
+  const { targets, playing, speed, onMove } = props;
   const button = (move: Move) => (
     <IconButton
       label={r.player[move]}
-      aria-disabled={!can[move]}
-      onClick={() => {
-        if (can[move]) onMove(move);
-      }}
+      aria-disabled={targets[move] === undefined}
+      onClick={() => onMove(move)}
       className="rtl:-scale-x-100 aria-disabled:opacity-50 aria-disabled:hover:bg-transparent"
     >
       {icons[move]}

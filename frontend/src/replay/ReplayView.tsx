@@ -296,14 +296,7 @@ function Opened({ userId, id, n, onN, linkTo, onClose, onOther, start, chat, tas
               time={at === undefined ? r.player.atNow : `${r.player.position(at, last)} · ${clockSeconds(when)}`}
               playing={playing}
               speed={speed}
-              can={{
-                first: targets.first !== undefined,
-                previous: targets.previous !== undefined,
-                next: targets.next !== undefined,
-                now: targets.now !== undefined,
-                previousCall: targets.previousCall !== undefined,
-                nextCall: targets.nextCall !== undefined,
-              }}
+              targets={targets}
               onMove={move}
               onSeek={(to, moved) => seek(to, moved ? 'jump' : 'step')}
               onPlay={play}

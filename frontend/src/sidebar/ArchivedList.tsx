@@ -8,6 +8,7 @@ import type { Page, Summary } from '../protocol/types';
 import { Button, IconButton } from '../ui/Button';
 import { cx } from '../ui/cx';
 import { Skeleton } from '../ui/Skeleton';
+import { within } from '../ui/within';
 
 interface Props {
   currentId: string | undefined;
@@ -76,11 +77,7 @@ export function ArchivedList({ currentId, onOpen, onBack }: Props) {
                 <a
                   href={`/c/${item.conversation_id}`}
                   aria-current={current ? 'page' : undefined}
-                  onClick={(e) => {
-                    if (e.metaKey || e.ctrlKey || e.shiftKey || e.button !== 0) return;
-                    e.preventDefault();
-                    onOpen(item.conversation_id);
-                  }}
+                  onClick={within(() => onOpen(item.conversation_id))}
                   className={cx(
                     'flex target-row items-center rounded-sm py-1.5 ps-3 pe-11 text-control',
                     current ? 'selected bg-accent-soft' : 'hover:bg-raised',

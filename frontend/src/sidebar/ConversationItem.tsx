@@ -8,6 +8,7 @@ import type { Summary } from '../protocol/types';
 import { cx } from '../ui/cx';
 import { Menu, MenuItem, MenuLine } from '../ui/Menu';
 import { TitleField } from '../ui/TitleField';
+import { within } from '../ui/within';
 
 interface Props {
   item: Summary;
@@ -43,11 +44,7 @@ export const ConversationItem = memo(function ConversationItem({ item, current, 
       <a
         href={`/c/${id}`}
         aria-current={current ? 'page' : undefined}
-        onClick={(e) => {
-          if (e.metaKey || e.ctrlKey || e.shiftKey || e.button !== 0) return;
-          e.preventDefault();
-          onOpen(id);
-        }}
+        onClick={within(() => onOpen(id))}
         className={cx(
           'flex target-row items-center gap-2 rounded-sm py-1.5 ps-3 pe-10 text-control',
           current ? 'selected bg-accent-soft' : 'hover:bg-raised',

@@ -8,6 +8,7 @@ import { useAnnounce } from '../ui/announce';
 import { Button } from '../ui/Button';
 import { cx } from '../ui/cx';
 import { Skeleton } from '../ui/Skeleton';
+import { within } from '../ui/within';
 import { decodeFound, type Found, type FoundPage, type Hit, type Piece } from './found';
 
 interface Props {
@@ -228,11 +229,7 @@ function Link({ to, current, onOpen, className, children }: LinkProps) {
     <a
       href={to}
       aria-current={current ? 'page' : undefined}
-      onClick={(e) => {
-        if (e.metaKey || e.ctrlKey || e.shiftKey || e.button !== 0) return;
-        e.preventDefault();
-        onOpen();
-      }}
+      onClick={within(onOpen)}
       className={cx(
         'flex gap-2 rounded-sm px-3 text-control pointer-coarse:min-h-11',
         current ? 'selected bg-accent-soft' : 'hover:bg-raised',

@@ -5,9 +5,9 @@ import { useActions, useStore } from '../core/react';
 import { number } from '../i18n/format';
 import { t } from '../i18n/t';
 import { Button, IconButton } from '../ui/Button';
-import { cx } from '../ui/cx';
 import { Dialog } from '../ui/Dialog';
 import { ErrorNote } from '../ui/ErrorNote';
+import { Filters } from '../ui/Filters';
 import { Menu, MenuItem, MenuLabel } from '../ui/Menu';
 import { later } from '../ui/later';
 import { loadChoice, saveChoice } from '../ui/prefs';
@@ -114,25 +114,21 @@ export function TaskPanel({ onClose, sheet = false, show, onMessage }: Props) {
           </IconButton>
         </span>
       </div>
-      <div role="group" aria-label={t.tasks.filter} className="mx-3 flex shrink-0 gap-0.5 rounded-md bg-raised p-0.5">
-        {filters.map((f) => (
-          <button
-            key={f}
-            type="button"
-            aria-pressed={f === filter}
-            onClick={() => setFilter(f)}
-            className={cx(
-              'flex min-h-7 flex-1 items-center justify-center gap-1.5 rounded-sm text-meta pointer-coarse:min-h-11',
-              f === filter
-                ? 'selected bg-bg font-medium shadow-[0_1px_2px_var(--shade)]'
-                : 'text-muted hover:text-text',
-            )}
-          >
+      <Filters
+        label={t.tasks.filter}
+        filters={filters}
+        chosen={filter}
+        onChoose={setFilter}
+        className="mx-3"
+        choice="flex-1 gap-1.5 text-meta"
+      >
+        {(f) => (
+          <>
             {filterName(f)}
             <span className="tabular text-muted">{number(count[f])}</span>
-          </button>
-        ))}
-      </div>
+          </>
+        )}
+      </Filters>
       <div className="min-h-0 flex-1 overflow-y-auto overscroll-contain px-2 pt-2">
         {status === 'loading' && tasks.length === 0 ? (
           <Skeleton rows={5} />
