@@ -1,18 +1,33 @@
 import { ArrowDown } from 'lucide-react';
-import { Fragment, useEffect, useImperativeHandle, useMemo, useRef, type ReactNode, type Ref } from 'react';
+import {
+  Fragment,
+  useCallback,
+  useEffect,
+  useImperativeHandle,
+  useMemo,
+  useRef,
+  useState,
+  type ReactNode,
+  type Ref,
+} from 'react';
+import { flushSync } from 'react-dom';
 
-import { siblings } from '../core/path';
+import { isOver, siblings } from '../core/path';
 import type { LiveDraft, OutboxItem } from '../core/state';
 import { day, daysAgo } from '../i18n/format';
 import { t } from '../i18n/t';
 import type { Conversation, Run } from '../protocol/types';
 import { cx } from '../ui/cx';
 import { ErrorBoundary } from '../ui/ErrorBoundary';
+import { later } from '../ui/later';
 import { useChoice } from '../ui/prefs';
 import { changesBelow, type Changes } from './answer';
 import { MessageRow } from './MessageRow';
 import { PendingRow } from './PendingRow';
+import { centre, createRows, Row } from './Row';
 import { useFollow } from './useFollow';
+
+const FindBar = later(() => import('./FindBar').then((m) => m.FindBar));
 
 export interface MessageListHandle {
   /** The reader has sent something. */
@@ -49,6 +64,12 @@ const close = 30;
 /** What a message that is brought into view has above it. */
 const above = 16;
 
+/** Up to so many runs all are drawn: the browser's search, screen readers and the printer see everything. */
+const plain = 75;
+
+/** Of more, the newest that are drawn wherever one is. */
+const always = 3;
+
 /** How near the top the reader has to be for older messages to come. */
 const ahead = '600px';
 
@@ -59,6 +80,29 @@ export function MessageList(props: Props) {
   const older = useRef<HTMLDivElement>(null);
   const hasMore = conversation.has_more === true;
   const unseen = useUnseen(runs, following);
+  const long = hasMore || runs.length > plain;
+  const [made] = useState(createRows);
+  const rows = long ? made : undefined;
+  const { finding, stopFinding } = useFind(rows !== undefined);
+
+  const reveal = useCallback(
+    async (runId: string) => {
+      made?.reveal(runId);
+      leave();
+      const row = rowOf(scroller.current, runId);
+      if (row) centre(row);
+      // It is drawn by then.
+      await new Promise(requestAnimationFrame);
+      return row;
+    },
+    [made, leave, scroller],
+  );
+
+  useEffect(() => {
+    const print = () => flushSync(() => made?.revealAll());
+    addEventListener('beforeprint', print);
+    return () => removeEventListener('beforeprint', print);
+  }, [made]);
 
   useImperativeHandle(
     ref,
@@ -66,14 +110,17 @@ export function MessageList(props: Props) {
       sent,
       show(id) {
         leave();
-        return show(scroller.current, id);
+        const run = runs.find((r) => r.run_id === id || r.message.message_id === id);
+        // In a long transcript its row may not be drawn.
+        if (!show(scroller.current, id) && run) void reveal(run.run_id).then(() => show(scroller.current, id));
+        return run !== undefined;
       },
       step(by) {
         leave();
         step(scroller.current, by);
       },
     }),
-    [sent, leave, scroller],
+    [sent, leave, reveal, runs, scroller],
   );
 
   useEffect(() => {
@@ -107,12 +154,15 @@ export function MessageList(props: Props) {
   const now = new Date();
 
   return (
-    <div className="relative min-h-0 flex-1">
+    <div className="relative flex min-h-0 flex-1 flex-col">
+      {finding && (
+        <FindBar runs={runs} hasMore={hasMore} loadOlder={loadOlder} onReveal={reveal} onClose={stopFinding} />
+      )}
       <div
         ref={scroller}
         id="messages"
         tabIndex={-1}
-        className="transcript @container-[size] h-full overflow-y-auto overscroll-contain"
+        className="transcript @container-[size] min-h-0 flex-1 overflow-y-auto overscroll-contain"
       >
         <div
           ref={content}
@@ -134,7 +184,12 @@ export function MessageList(props: Props) {
             return (
               <Fragment key={run.run_id}>
                 {newDay && !Number.isNaN(at.getTime()) && <DayLine text={day(at, now)} />}
-                <div className={cx(i < runs.length - close && 'far-row', room && i === newest && 'room')}>
+                <Row
+                  id={run.run_id}
+                  rows={rows}
+                  always={i >= runs.length - always || !isOver(run.status)}
+                  className={cx(!rows && i < runs.length - close && 'far-row', room && i === newest && 'room')}
+                >
                   <ErrorBoundary text={t.crash.message} resetKey={run}>
                     <MessageRow
                       run={run}
@@ -152,7 +207,7 @@ export function MessageList(props: Props) {
                       onWhy={props.onWhy}
                     />
                   </ErrorBoundary>
-                </div>
+                </Row>
               </Fragment>
             );
           })}
@@ -215,6 +270,33 @@ function show(root: HTMLElement | null, id: string): boolean {
   requestAnimationFrame(toTop);
   el.addEventListener('blur', () => delete el.dataset.target, { once: true });
   return true;
+}
+
+function rowOf(root: HTMLElement | null, runId: string): HTMLElement | undefined {
+  return [...(root?.querySelectorAll<HTMLElement>('[data-row]') ?? [])].find((el) => el.dataset.row === runId);
+}
+
+/** Ctrl or Cmd and F opens the page's own search, where the browser's would not see everything. */
+function useFind(wanted: boolean) {
+  const [finding, setFinding] = useState(false);
+  const back = useRef<Element>(null);
+  useEffect(() => {
+    if (!wanted || finding) return;
+    const key = (e: KeyboardEvent) => {
+      if (e.key.toLowerCase() !== 'f' || !(e.ctrlKey || e.metaKey) || e.shiftKey || e.altKey) return;
+      if (document.querySelector('dialog[open]')) return;
+      e.preventDefault();
+      back.current = document.activeElement;
+      setFinding(true);
+    };
+    document.addEventListener('keydown', key);
+    return () => document.removeEventListener('keydown', key);
+  }, [wanted, finding]);
+  const stopFinding = useCallback(() => {
+    setFinding(false);
+    if (back.current instanceof HTMLElement) back.current.focus();
+  }, []);
+  return { finding, stopFinding };
 }
 
 function step(root: HTMLElement | null, by: 1 | -1) {

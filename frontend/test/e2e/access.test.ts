@@ -146,9 +146,22 @@ describe('[57] without a mouse', () => {
   it('[69] the prompts of the first visit really work', async () => {
     const prompts = page.getByRole('list', { name: 'Things to try' }).getByRole('button');
     expect(await prompts.count()).toBe(4);
-    await prompts.first().click();
-    if ((await composerOf(page).inputValue()) !== '') await composerOf(page).press('Enter');
-    await ended(page);
-    expect(await answerOf(page).innerText()).not.toBe('');
+    await prompts.first().hover();
+    expect(await logOf(page).count()).toBe(0);
+    const said: string[] = [];
+    for (let i = 0; i < 4; i++) {
+      await prompts.nth(i).click();
+      await ended(page);
+      said.push(await answerOf(page).innerText());
+      await page.getByRole('button', { name: 'New chat' }).first().click();
+      await prompts.first().waitFor();
+    }
+    for (const title of ['Buy groceries', 'Call mom', 'Pay rent']) {
+      await tasksOf(page)
+        .getByText(new RegExp(`^${title}$`, 'i'))
+        .waitFor();
+    }
+    expect(said[1]).toMatch(/groceries/i);
+    expect(said[3]).not.toBe('');
   });
 });
