@@ -192,6 +192,26 @@ export const scenes: Readonly<Record<string, { path: string; state: Partial<AppS
       tasks: { ...full, byId: { ...full.byId, 9: { ...task(9, 'Water the plants'), deleted: true } } },
     },
   },
+  asking: {
+    path: '/c/c1',
+    state: {
+      ...base,
+      open: open([
+        run('r7', 'Move the boiler to next week and drop the rent', '', {
+          status: 'requires_action',
+          steps: [],
+          calls: [
+            call(
+              'update_task',
+              { task_id: 7, title: 'Have the boiler checked', due_on: date(11) },
+              { status: 'asking', expires_at: iso(-86_400_000) },
+            ),
+            call('delete_task', { task_id: 2 }, { status: 'asking', expires_at: iso(-86_400_000) }),
+          ],
+        }),
+      ]),
+    },
+  },
   running: { path: '/c/c1', state: { ...base, open: open([many, stopped, broken, running, queued]) } },
   writing: {
     path: '/c/c1',
