@@ -5,10 +5,8 @@ import { isPassing } from '../core/errors';
 import { activeRun, path, siblings, tipOf } from '../core/path';
 import { shallow, useActions, useStore, useStoreObject } from '../core/react';
 import { outboxHere } from '../core/selectors';
-import type { OutboxItem } from '../core/state';
+import type { AppState, OutboxItem } from '../core/state';
 import { t } from '../i18n/t';
-// For what it does when it is read: markdown is fetched beside the message list, not after it.
-import '../markdown/MarkdownText';
 import type { Run } from '../protocol/types';
 import { Button } from '../ui/Button';
 import { ErrorNote } from '../ui/ErrorNote';
@@ -50,15 +48,18 @@ const waiting = (
   </div>
 );
 
-// What draws messages is on its way as soon as they are.
-const MessageList = later(() => import('./MessageList').then((m) => m.MessageList), waiting);
-MessageList.preload();
+export const MessageList = later(() => import('./MessageList').then((m) => m.MessageList), waiting);
 
 const none: readonly OutboxItem[] = [];
 
+/** What is being written is drawn by its own row alone, twenty times a second. */
+function sameButDraft(a: AppState['open'], b: AppState['open']): boolean {
+  return a === b || (a !== undefined && b !== undefined && shallow({ ...a, draft: 0 }, { ...b, draft: 0 }));
+}
+
 /** A conversation: its messages, and the box to write the next one. */
 export function ChatInterface({ ref, tip: wantedTip, onTip, target, visit = 0, onBranch, onTask, onWhy }: Props) {
-  const open = useStore((s) => s.open);
+  const open = useStore((s) => s.open, sameButDraft);
   const pending = useStore(outboxHere, shallow);
   const connected = useStore((s) => s.connection.status === 'online');
   const stoppingRuns = useStore((s) => s.stopping);
@@ -218,7 +219,7 @@ export function ChatInterface({ ref, tip: wantedTip, onTip, target, visit = 0, o
           ref={list}
           conversation={conversation ?? blank}
           runs={shown}
-          draft={open?.draft}
+          draft="live"
           pending={placed}
           connected={connected}
           stopping={stoppingRuns}

@@ -5,7 +5,6 @@ import { more } from '../i18n/more';
 import type { Run } from '../protocol/types';
 import { IconButton } from '../ui/Button';
 import { findIn, rangesIn } from './find';
-import { centre } from './Row';
 
 const words = more.find;
 
@@ -16,6 +15,8 @@ interface Props {
   loadOlder: () => Promise<void>;
   /** Draws the row of a run and returns it once it is there. */
   onReveal: (runId: string) => Promise<Element | undefined>;
+  /** Brings something that is drawn into view. */
+  onShow: (el: Element) => void;
   onClose: () => void;
 }
 
@@ -30,7 +31,7 @@ function mark(name: string, ranges: readonly Range[]) {
 }
 
 /** Finds words in the whole of a conversation, of which the browser's own search sees only what is drawn. */
-export function FindBar({ runs, hasMore, loadOlder, onReveal, onClose }: Props) {
+export function FindBar({ runs, hasMore, loadOlder, onReveal, onShow, onClose }: Props) {
   const [text, setText] = useState('');
   // Counted from the newest, so that what is read meanwhile does not move it.
   const [fromEnd, setFromEnd] = useState(0);
@@ -61,13 +62,13 @@ export function FindBar({ runs, hasMore, loadOlder, onReveal, onClose }: Props) 
       const now = ranges[hit.index] ?? ranges[0];
       mark(all, rangesIn(row, text));
       mark(one, now ? [now] : []);
-      centre(now?.startContainer.parentElement ?? place);
+      onShow(now?.startContainer.parentElement ?? place);
     });
     return () => {
       here = false;
     };
     // The same hit in a newer list is the same.
-  }, [hit?.runId, hit?.place, hit?.index, text, onReveal]); // eslint-disable-line react-hooks/exhaustive-deps
+  }, [hit?.runId, hit?.place, hit?.index, text, onReveal, onShow]); // eslint-disable-line react-hooks/exhaustive-deps
 
   useEffect(
     () => () => {

@@ -33,7 +33,10 @@ export function MessageLink({ id, at, end = false, className }: Props) {
         query.set('m', id);
         navigate(`${window.location.pathname}?${query}`);
       })}
-      className={cx('rounded-sm px-1.5 text-caption tabular text-muted hover:underline', className)}
+      className={cx(
+        'target inline-flex items-center justify-center rounded-sm px-1.5 text-caption tabular text-muted hover:underline',
+        className,
+      )}
     >
       <Time at={at} className={cx(end && 'at-end')} />
     </a>

@@ -7,12 +7,14 @@ import {
   useMemo,
   useRef,
   useState,
+  type ComponentProps,
   type ReactNode,
   type Ref,
 } from 'react';
 import { flushSync } from 'react-dom';
 
 import { isOver, siblings } from '../core/path';
+import { useStore } from '../core/react';
 import type { LiveDraft, OutboxItem } from '../core/state';
 import { day, daysAgo } from '../i18n/format';
 import { t } from '../i18n/t';
@@ -43,7 +45,8 @@ interface Props {
   conversation: Conversation;
   /** The runs on screen, oldest first. */
   runs: readonly Run[];
-  draft: LiveDraft | undefined;
+  /** What is being written at the instant that is shown; live: whatever comes. */
+  draft: LiveDraft | undefined | 'live';
   pending: readonly OutboxItem[];
   connected: boolean;
   stopping: readonly string[];
@@ -74,28 +77,29 @@ const always = 3;
 const ahead = '600px';
 
 export function MessageList(props: Props) {
-  const { ref, conversation, runs, draft, pending, connected, stopping, idle, loadOlder } = props;
+  const { ref, conversation, runs, pending, connected, stopping, idle, loadOlder } = props;
   const keepQuestion = useChoice('follow') === 'question';
-  const { scroller, content, following, room, toEnd, sent, leave } = useFollow(keepQuestion, pending.length > 0);
+  const { scroller, content, following, room, toEnd, sent, visit, still } = useFollow(keepQuestion, pending.length > 0);
   const older = useRef<HTMLDivElement>(null);
   const hasMore = conversation.has_more === true;
   const unseen = useUnseen(runs, following);
   const long = hasMore || runs.length > plain;
-  const [made] = useState(createRows);
+  const [made] = useState(() => createRows(still));
   const rows = long ? made : undefined;
   const { finding, stopFinding } = useFind(rows !== undefined);
+
+  const toCentre = useCallback((el: Element) => visit(() => centre(el)), [visit]);
 
   const reveal = useCallback(
     async (runId: string) => {
       made?.reveal(runId);
-      leave();
       const row = rowOf(scroller.current, runId);
-      if (row) centre(row);
+      if (row) toCentre(row);
       // It is drawn by then.
       await new Promise(requestAnimationFrame);
       return row;
     },
-    [made, leave, scroller],
+    [made, scroller, toCentre],
   );
 
   useEffect(() => {
@@ -109,18 +113,17 @@ export function MessageList(props: Props) {
     () => ({
       sent,
       show(id) {
-        leave();
         const run = runs.find((r) => r.run_id === id || r.message.message_id === id);
         // In a long transcript its row may not be drawn.
-        if (!show(scroller.current, id) && run) void reveal(run.run_id).then(() => show(scroller.current, id));
+        if (!show(scroller.current, id, visit) && run)
+          void reveal(run.run_id).then(() => show(scroller.current, id, visit));
         return run !== undefined;
       },
       step(by) {
-        leave();
-        step(scroller.current, by);
+        visit(() => step(scroller.current, by));
       },
     }),
-    [sent, leave, reveal, runs, scroller],
+    [sent, visit, reveal, runs, scroller],
   );
 
   useEffect(() => {
@@ -156,7 +159,14 @@ export function MessageList(props: Props) {
   return (
     <div className="relative flex min-h-0 flex-1 flex-col">
       {finding && (
-        <FindBar runs={runs} hasMore={hasMore} loadOlder={loadOlder} onReveal={reveal} onClose={stopFinding} />
+        <FindBar
+          runs={runs}
+          hasMore={hasMore}
+          loadOlder={loadOlder}
+          onReveal={reveal}
+          onShow={toCentre}
+          onClose={stopFinding}
+        />
       )}
       <div
         ref={scroller}
@@ -191,9 +201,9 @@ export function MessageList(props: Props) {
                   className={cx(!rows && i < runs.length - close && 'far-row', room && i === newest && 'room')}
                 >
                   <ErrorBoundary text={t.crash.message} resetKey={run}>
-                    <MessageRow
+                    <DraftRow
                       run={run}
-                      draft={draft?.runId === run.run_id ? draft : undefined}
+                      draft={isOver(run.status) ? undefined : props.draft}
                       connected={connected}
                       stopping={stopping.includes(run.run_id)}
                       version={group.findIndex((r) => r.run_id === run.run_id)}
@@ -234,6 +244,13 @@ export function MessageList(props: Props) {
   );
 }
 
+/** Draws what is being written of an answer without the rows around it. */
+function DraftRow({ draft, ...props }: Omit<ComponentProps<typeof MessageRow>, 'draft'> & Pick<Props, 'draft'>) {
+  const live = useStore((s) => (draft === 'live' ? s.open?.draft : undefined));
+  const shown = draft === 'live' ? live : draft;
+  return <MessageRow {...props} draft={shown?.runId === props.run.run_id ? shown : undefined} />;
+}
+
 function DayLine({ text }: { text: string }) {
   return (
     <p className="flex items-center gap-3 text-caption text-muted" role="separator" aria-label={text}>
@@ -255,16 +272,17 @@ function useUnseen(runs: readonly Run[], following: boolean): number {
   return at < 0 ? 0 : runs.length - 1 - at;
 }
 
-function show(root: HTMLElement | null, id: string): boolean {
+function show(root: HTMLElement | null, id: string, visit: (scroll: () => void) => void): boolean {
   const name = CSS.escape(id);
   const el = root?.querySelector<HTMLElement>(`[data-message="${name}"], [data-run="${name}"]`);
   if (!root || !el) return false;
   el.dataset.target = '';
   el.focus({ preventScroll: true });
   // By the list alone: scrollIntoView would move the page as well where the list has no more room.
-  const toTop = () => {
-    root.scrollTop += el.getBoundingClientRect().top - root.getBoundingClientRect().top - above;
-  };
+  const toTop = () =>
+    visit(() => {
+      root.scrollTop += el.getBoundingClientRect().top - root.getBoundingClientRect().top - above;
+    });
   toTop();
   // Rows above have a height only once they have been near.
   requestAnimationFrame(toTop);

@@ -1,9 +1,10 @@
 import { useEffect, useRef, useState, type ReactNode } from 'react';
+import { flushSync } from 'react-dom';
 
 import { cx } from '../ui/cx';
 
 /** How far beyond what is in view rows are drawn. */
-const ahead = '500px';
+const ahead = '400px';
 
 /** How high a row is taken to be that has never been drawn. */
 const guess = 180;
@@ -19,18 +20,24 @@ export interface Rows {
   revealAll(): void;
 }
 
-/** Undefined where the browser cannot tell what is in view: then every row is drawn. */
-export function createRows(): Rows | undefined {
+/**
+ * Undefined where the browser cannot tell what is in view: then every row is drawn. What is to be drawn otherwise from
+ * now on is drawn within `still`.
+ */
+export function createRows(still: (draw: () => void) => void): Rows | undefined {
   if (typeof IntersectionObserver === 'undefined') return undefined;
   const rows = new Map<string, { el: Element; tell: Tell }>();
   const ids = new WeakMap<Element, string>();
   let eye: IntersectionObserver | undefined;
 
   function look(entries: readonly IntersectionObserverEntry[]) {
-    for (const e of entries) {
-      const row = rows.get(ids.get(e.target) ?? '');
-      if (row && (e.isIntersecting || !isUsed(e.target))) row.tell(e.isIntersecting, e.boundingClientRect.height);
-    }
+    const tellAll = () => {
+      for (const e of entries) {
+        const row = rows.get(ids.get(e.target) ?? '');
+        if (row && (e.isIntersecting || !isUsed(e.target))) row.tell(e.isIntersecting, e.boundingClientRect.height);
+      }
+    };
+    still(() => flushSync(tellAll));
   }
 
   return {

@@ -21,8 +21,10 @@ interface Follow {
   toEnd: () => void;
   /** The reader sends something: shows the end, or the question at the top once it is there. */
   sent: () => void;
-  /** The reader goes elsewhere: what is written from now on is not followed. */
-  leave: () => void;
+  /** Goes elsewhere by a function that scrolls there: what is written from now on is not followed. */
+  visit: (scroll: () => void) => void;
+  /** Draws something at once, leaving what is read in its place whatever that does to the heights above it. */
+  still: (draw: () => void) => void;
 }
 
 /**
@@ -41,6 +43,9 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
   const attached = useRef(true);
   /** Whether the reader has done something: from then on a question that is kept at the top decides what is in view. */
   const acted = useRef(room);
+  /** Remembers what is in view, and where. */
+  const look = useRef<() => void>(undefined);
+  const keeping = useRef<(draw: () => void) => void>(undefined);
   /** The newest message when one was sent: the next newest goes to the top. */
   const asked = useRef<{ after: string | undefined }>(room ? { after: undefined } : undefined);
 
@@ -53,6 +58,21 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
     asked.current = undefined;
     acted.current = true;
     attached.current = false;
+  }, []);
+
+  const visit = useCallback(
+    (scroll: () => void) => {
+      leave();
+      scroll();
+      // Before anything changes its size: it would be taken for what moved the view.
+      look.current?.();
+    },
+    [leave],
+  );
+
+  const still = useCallback((draw: () => void) => {
+    if (keeping.current) keeping.current(draw);
+    else draw();
   }, []);
 
   const release = useCallback(() => {
@@ -93,7 +113,7 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
     const opening = () => !acted.current && performance.now() - openedAt < settling;
     const follows = () => attached.current && (!keepQuestion || opening());
 
-    const look = () => {
+    const lookNow = () => {
       seen.top = el.scrollTop;
       seen.height = el.scrollHeight;
       mark = attached.current ? undefined : topOf(el, inner);
@@ -110,7 +130,7 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
       // A shorter content moves the view by itself; only the reader moves it up otherwise.
       if (moved < 0 && el.scrollHeight >= seen.height && distance() > 1) release();
       else if (moved > 0 && distance() <= near && !attached.current) attach(true);
-      look();
+      lookNow();
     };
 
     const resized = () => {
@@ -131,7 +151,7 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
         if (keepQuestion) attach(distance() <= near);
         else setFollowing(distance() <= 1);
       }
-      look();
+      lookNow();
     };
 
     const wheel = (e: WheelEvent) => {
@@ -159,6 +179,13 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
       );
     };
 
+    look.current = lookNow;
+    keeping.current = (draw) => {
+      if (!mark) lookNow();
+      draw();
+      keep();
+      lookNow();
+    };
     el.addEventListener('scroll', scroll, { passive: true });
     el.addEventListener('wheel', wheel, { passive: true });
     el.addEventListener('touchstart', touchStart, { passive: true });
@@ -179,7 +206,7 @@ export function useFollow(keepQuestion: boolean, justSent: boolean): Follow {
     };
   }, [attach, keepQuestion, release]);
 
-  return { scroller, content, following, room, toEnd, sent, leave };
+  return { scroller, content, following, room, toEnd, sent, visit, still };
 }
 
 /** The newest message of the person. */
@@ -187,12 +214,18 @@ function newest(content: HTMLElement | null): HTMLElement | undefined {
   return content ? [...content.querySelectorAll<HTMLElement>('[data-message]')].at(-1) : undefined;
 }
 
-/** The first piece of a message in view: where it stands tells whether anything above it has changed. */
+/**
+ * The first piece of a message in view: where it stands tells whether anything above it has changed. The place of a
+ * message that has not been drawn yet is second best, for its own height may change.
+ */
 function topOf(scroller: HTMLElement, content: HTMLElement): { on: Element; top: number } | undefined {
   const box = scroller.getBoundingClientRect();
+  let place: Element | undefined;
   for (let y = box.top + 8; y < box.bottom; y += 32) {
     const on = document.elementFromPoint(box.left + box.width / 2, y);
-    if (on?.closest('article') && content.contains(on)) return { on, top: on.getBoundingClientRect().top };
+    if (!on || !content.contains(on)) continue;
+    if (on.closest('article')) return { on, top: on.getBoundingClientRect().top };
+    place ??= on.closest('[data-row]') ?? undefined;
   }
-  return undefined;
+  return place && { on: place, top: place.getBoundingClientRect().top };
 }

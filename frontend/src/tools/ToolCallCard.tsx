@@ -127,7 +127,7 @@ export const ToolCallCard = memo(function ToolCallCard({ call, connected, onTask
                 onClick={() => onTask?.(taskId)}
                 aria-label={t.tools.showTask(taskId)}
                 title={t.tools.showTask(taskId)}
-                className="relative rounded-sm px-0.5 tabular underline-offset-3 after:absolute after:-inset-2 enabled:hover:text-accent enabled:hover:underline"
+                className="relative rounded-sm px-0.5 tabular underline-offset-3 after:absolute after:-inset-2 pointer-coarse:after:-inset-3 enabled:hover:text-accent enabled:hover:underline"
               >
                 #{taskId}
               </button>

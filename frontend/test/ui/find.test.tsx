@@ -42,7 +42,14 @@ test('[71] goes from hit to hit from the newest on, reads older pages, and close
   const loadOlder = jest.fn(() => Promise.resolve());
   const close = jest.fn();
   const bar = (some: typeof runs, hasMore: boolean) => (
-    <FindBar runs={some} hasMore={hasMore} loadOlder={loadOlder} onReveal={reveal} onClose={close} />
+    <FindBar
+      runs={some}
+      hasMore={hasMore}
+      loadOlder={loadOlder}
+      onReveal={reveal}
+      onShow={() => undefined}
+      onClose={close}
+    />
   );
   const { rerender } = show(bar(runs.slice(1), true));
   const field = screen.getByRole('textbox', { name: 'Find in this conversation' });
@@ -91,7 +98,7 @@ describe('a long transcript', () => {
     act(() => tell(entries, {} as unknown as IntersectionObserver));
 
   function draw(children: ReactNode = <button>inside</button>, always = false) {
-    const rows = createRows();
+    const rows = createRows((draw) => draw());
     const { container, unmount } = show(
       <Row id="r1" rows={rows} always={always}>
         {children}
@@ -138,7 +145,7 @@ describe('a long transcript', () => {
 
   test('[71] draws everything where the browser cannot tell', () => {
     Reflect.deleteProperty(globalThis, 'IntersectionObserver');
-    const rows = createRows();
+    const rows = createRows((draw) => draw());
     expect(rows).toBeUndefined();
     const { container } = show(
       <Row id="r1" rows={rows} always={false}>
