@@ -8,7 +8,7 @@ const named = (ext) => [...index.matchAll(new RegExp(`"/(assets/[^"]+\\.${ext})"
 const first = named('js');
 
 // What is fetched when it is needed, by the name of the file that it is made from.
-const limits = { replayPage: '25 kB' };
+const limits = { replayPage: '25 kB', view: '35 kB' };
 const lazy = readdirSync(new URL('assets/', dist))
   .filter((file) => file.endsWith('.js') && !first.includes(`dist/assets/${file}`))
   .map((file) => {

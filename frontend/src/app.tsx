@@ -1,5 +1,6 @@
 import { useState } from 'react';
 
+import { SignIn } from './auth/SignIn';
 import { useActions, useStore } from './core/react';
 import { t } from './i18n/t';
 import { Shell } from './routes';
@@ -11,7 +12,6 @@ import { later } from './ui/later';
 import { Skeleton } from './ui/Skeleton';
 import { OnTop, TopLayer } from './ui/topLayer';
 
-const SignIn = later(() => import('./auth/SignIn').then((m) => m.SignIn));
 const Toasts = later(() => import('./ui/Toasts').then((m) => m.Toasts), null, 'quiet');
 
 /** The page. The store is around it. */

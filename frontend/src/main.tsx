@@ -10,6 +10,7 @@ import { createApi } from './net/api';
 import { createSession } from './net/session';
 import { createSocket, type Socket } from './net/socket';
 import { uuidv7 } from './net/uuid';
+import { preload } from './routes';
 import { fetchAhead } from './ui/later';
 import { loadChoice } from './ui/prefs';
 import './styles/main.css';
@@ -75,7 +76,10 @@ addEventListener('beforeunload', (e) => {
   if (hasUnsent(store.getState())) e.preventDefault();
 });
 
-void store.start().then(() => {
+// The question that everything waits for goes out first.
+const started = store.start();
+if (session.remembered() !== undefined) preload();
+void started.then(() => {
   // Safari has no idle callback.
   const idle = 'requestIdleCallback' in globalThis ? requestIdleCallback : setTimeout;
   idle(() => void fetchAhead());

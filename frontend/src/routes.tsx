@@ -3,7 +3,7 @@ import { useCallback, useEffect, useRef, useState } from 'react';
 import { useLocation, useRoute, useSearch } from 'wouter';
 
 import { ChatHeader } from './chat/ChatHeader';
-import { ChatInterface, type ChatHandle } from './chat/ChatInterface';
+import { ChatInterface, MessageList, type ChatHandle } from './chat/ChatInterface';
 import { activeRun } from './core/path';
 import { shallow, useActions, useStore, useStoreObject } from './core/react';
 import { hasUnsent } from './core/selectors';
@@ -19,7 +19,6 @@ import { loadChoice, saveChoice } from './ui/prefs';
 import { Skeleton } from './ui/Skeleton';
 import { medium, useMedia, wide } from './ui/useMedia';
 
-// The chat is what one waits for. The panels beside it, which a phone shows only on demand, come right after.
 const Sidebar = later(() => import('./sidebar/Sidebar').then((m) => m.Sidebar), <Skeleton rows={6} />);
 const Account = later(() => import('./auth/Account').then((m) => m.Account));
 const TaskPanel = later(() => import('./tasks/TaskPanel').then((m) => m.TaskPanel), <Skeleton rows={6} />);
@@ -29,7 +28,11 @@ const ReplayPage = later(
   () => import('./replayPage').then((m) => m.ReplayPage),
   <Skeleton rows={8} className="measure pt-16" />,
 );
-for (const part of [Sidebar, Account, TaskPanel]) part.preload();
+
+/** Fetches what is drawn of the page first. */
+export function preload(): void {
+  for (const part of [MessageList, Sidebar, Account, TaskPanel]) part.preload();
+}
 
 /** The address of a conversation, of one of its branches, of one of its messages. */
 export function conversationPath(id: string | undefined, tip?: string, message?: string): string {
