@@ -8,7 +8,7 @@ const server = process.env.PARLEY_URL ?? 'http://127.0.0.1:7420';
 
 /** What everybody loads, and what everybody loads who is signed in. Each file of its own costs a phone a round trip. */
 const together = {
-  page: ['src/main.tsx'],
+  index: ['src/main.tsx'],
   view: [
     'src/chat/MessageList.tsx',
     'src/markdown/Markdown.tsx',
