@@ -163,9 +163,14 @@ func TestFirstDecisionLooks(t *testing.T) {
 // first leaves in the history.
 func TestCallThatFollowsAnAnswerIsToldIt(t *testing.T) {
 	t.Parallel()
-	w := newWorker(t)
-	model, _ := asking(t, w, make(chan struct{}))
+	w, gate := newWorker(t), make(chan struct{})
+	model, _ := asking(t, w, gate)
 	h, s, _ := streaming(t, w)
+	select {
+	case gate <- struct{}{}: // the model has the call that began ahead for m1
+	case <-testkit.Context(t).Done():
+		t.Fatal("the model is not asked")
+	}
 	w.handler(t, command("m2", lease(11, 1), events.Message{Text: "and then?"})).must(t)
 	asked := len(model.Requests())
 	p, err := h.commit(testkit.Context(t), func(c *events.Conversation, in Input) Decision {
