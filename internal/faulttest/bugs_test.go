@@ -61,6 +61,16 @@ var plants = []plant{
 	{fault.TellEveryone, "I7", own(neighbours)},
 }
 
+// What a story shows is among what its bug is said to break.
+func TestStoriesShowWhatBugsBreak(t *testing.T) {
+	t.Parallel()
+	for _, p := range plants {
+		if !slices.Contains(p.bug.Breaks(), p.breaks) {
+			t.Errorf("the story of %s shows %s, and it breaks %v", p.bug, p.breaks, p.bug.Breaks())
+		}
+	}
+}
+
 // TestEveryBug tells each story twice: as it is, and with its bug.
 func TestEveryBug(t *testing.T) {
 	t.Parallel()

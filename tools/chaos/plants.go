@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -149,13 +148,18 @@ const (
 // A catch says how a planted bug was found, if it was.
 type catch struct {
 	Bug       fault.Bug
+	Breaks    []string `json:",omitempty"`
 	Caught    bool
 	Elsewhere string `json:",omitempty"`
-	// Check and What are of the first violation.
+	// Check are the checks, of those that the bug is said to break, that have
+	// violations; What is the first of these. Without a bug all count.
 	Check, What string
-	Seed        uint64
-	Runs        int
-	Took        time.Duration
+	// Beside are other checks with violations in any of the runs. They catch
+	// nothing: who says that it was the bug?
+	Beside string `json:",omitempty"`
+	Seed   uint64
+	Runs   int
+	Took   time.Duration
 }
 
 // runPlants runs the faults without a bug, which must go well, and then with each bug in
@@ -183,9 +187,9 @@ func runPlants(ctx context.Context, o options, stdout, stderr io.Writer) int {
 		case c.Caught:
 			fmt.Fprintf(stdout, "%-22s caught by %s in run %d, %v: %s\n", bug, c.Check, c.Runs, c.Took.Round(time.Second), clip(c.What, 120))
 		case c.Elsewhere != "":
-			fmt.Fprintf(stdout, "%-22s not met in %d runs, %v; noticed by %s\n", bug, c.Runs, c.Took.Round(time.Second), c.Elsewhere)
+			fmt.Fprintf(stdout, "%-22s not met in %d runs, %v%s; noticed by %s\n", bug, c.Runs, c.Took.Round(time.Second), c.beside(), c.Elsewhere)
 		default:
-			fmt.Fprintf(stdout, "%-22s NOT CAUGHT in %d runs, %v\n", bug, c.Runs, c.Took.Round(time.Second))
+			fmt.Fprintf(stdout, "%-22s NOT CAUGHT in %d runs, %v%s\n", bug, c.Runs, c.Took.Round(time.Second), c.beside())
 			code = 1
 		}
 		list = append(list, c)
@@ -199,9 +203,9 @@ func runPlants(ctx context.Context, o options, stdout, stderr io.Writer) int {
 	return code
 }
 
-// hunt runs one bug until a check finds something.
+// hunt runs one bug until a check finds what the bug is said to break.
 func (o options) hunt(ctx context.Context, bug fault.Bug, progress io.Writer) (catch, error) {
-	c := catch{Bug: bug, Elsewhere: scenes()[bug].elsewhere}
+	c := catch{Bug: bug, Breaks: bug.Breaks(), Elsewhere: scenes()[bug].elsewhere}
 	begun := time.Now()
 	runs := plantRuns
 	if bug == "" {
@@ -224,19 +228,41 @@ func (o options) hunt(ctx context.Context, bug fault.Bug, progress io.Writer) (c
 				return c, fmt.Errorf("remove the evidence of a planted bug: %w", err)
 			}
 		}
-		if len(r.Violations) > 0 {
-			c.Caught, c.Check, c.What = true, found(r.Violations), r.Violations[0].What
-		}
+		c.take(r.Violations)
 	}
 	c.Took = time.Since(begun)
 	return c, nil
 }
 
-// found lists the checks that have violations.
-func found(list []violation) string {
-	by := map[string]bool{}
-	for _, v := range list {
-		by[v.Check] = true
+// take counts what one run violated.
+func (c *catch) take(list []violation) {
+	var by, beside []string
+	if c.Beside != "" {
+		beside = strings.Split(c.Beside, ", ")
 	}
-	return strings.Join(slices.Sorted(maps.Keys(by)), ", ")
+	for _, v := range list {
+		if c.Bug != "" && !slices.Contains(c.Breaks, v.Check) {
+			beside = append(beside, v.Check)
+			continue
+		}
+		if !c.Caught {
+			c.Caught, c.What = true, v.What
+		}
+		by = append(by, v.Check)
+	}
+	c.Check, c.Beside = distinct(by), distinct(beside)
+}
+
+// distinct lists names once.
+func distinct(names []string) string {
+	slices.Sort(names)
+	return strings.Join(slices.Compact(names), ", ")
+}
+
+// beside tells what there was instead.
+func (c *catch) beside() string {
+	if c.Beside == "" {
+		return ""
+	}
+	return fmt.Sprintf(" (%s violated, which it does not break; it breaks %s)", c.Beside, strings.Join(c.Breaks, ", "))
 }
