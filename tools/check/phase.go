@@ -61,7 +61,15 @@ type job struct {
 	skips    []entry
 	warnings []string
 	notes    []string
+	tables   []table
 	progress string
+}
+
+// A table is what a phase found out piece by piece, for the proof.
+type table struct {
+	title string
+	head  []string
+	rows  [][]string
 }
 
 func (j *job) pass(n int) {
@@ -95,6 +103,13 @@ func (j *job) note(line string) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.notes = append(j.notes, line)
+}
+
+// show keeps a table for the proof.
+func (j *job) show(t table) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	j.tables = append(j.tables, t)
 }
 
 // at sets what the live line says of this phase.
@@ -131,6 +146,7 @@ type result struct {
 	skips    []entry
 	warnings []string
 	notes    []string
+	tables   []table
 	reason   string // why it did not run
 	logFile  string
 }
@@ -164,7 +180,7 @@ func execute(ctx context.Context, j *job, logFile string) result {
 func (j *job) finish(err error, took time.Duration, logFile string) result {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	r := result{phase: j.phase, took: took, passed: j.passed, failures: j.failures, skips: j.skips, warnings: j.warnings, notes: j.notes, logFile: logFile}
+	r := result{phase: j.phase, took: took, passed: j.passed, failures: j.failures, skips: j.skips, warnings: j.warnings, notes: j.notes, tables: j.tables, logFile: logFile}
 	un, away := errors.AsType[unavailable](err)
 	switch {
 	case away:

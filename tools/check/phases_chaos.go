@@ -49,31 +49,66 @@ func written[T any](file string, runErr error) (r T, err error) {
 	return r, nil
 }
 
-// plantsInto counts what a hunt wrote down: each bug is a test.
+// A planted is what a hunt wrote down of a bug.
+type planted struct {
+	Bug, Elsewhere, Check, What, Beside string
+	Breaks                              []string
+	Caught                              bool
+	Runs                                int
+}
+
+// plantsInto counts what a hunt wrote down: each bug is a test, and a row of the
+// proof.
 func plantsInto(j *job, file string, runErr error) error {
 	r, err := written[struct {
 		Seed   uint64
-		Plants []struct {
-			Bug, Elsewhere, Check, What string
-			Caught                      bool
-			Runs                        int
-		}
+		Plants []planted
 	}](file, runErr)
 	if err != nil {
 		return err
 	}
+	list := table{title: "Planted bugs", head: []string{"bug", "breaks", "caught by", "in run", "the first that it showed"}}
 	for _, p := range r.Plants {
 		switch {
 		case p.Bug == "" && p.Caught:
 			j.fail("without a bug", fmt.Sprintf("%s: %s (seed %d)", p.Check, p.What, r.Seed))
 		case p.Bug != "" && !p.Caught && p.Elsewhere == "":
-			j.fail(p.Bug, fmt.Sprintf("not caught in %d runs from seed %d", p.Runs, r.Seed))
+			detail := fmt.Sprintf("not caught in %d runs from seed %d", p.Runs, r.Seed)
+			if p.Beside != "" {
+				detail += fmt.Sprintf("; %s violated, which it does not break", p.Beside)
+			}
+			j.fail(p.Bug, detail)
 		case p.Caught:
 			j.pass(1)
 		}
+		if p.Bug != "" {
+			list.rows = append(list.rows, p.row())
+		}
+	}
+	if len(list.rows) > 0 {
+		j.show(list)
 	}
 	return runErr
 }
+
+// row is that of a bug in the proof.
+func (p planted) row() []string {
+	by, in := "nobody", fmt.Sprintf("not in %d", p.Runs)
+	switch {
+	case p.Caught:
+		by, in = p.Check, fmt.Sprint(p.Runs)
+	case p.Elsewhere != "":
+		by = "left to `" + p.Elsewhere + "`"
+	}
+	what := []rune(p.What)
+	if len(what) > shownOfWhat {
+		what = append(what[:shownOfWhat], '…')
+	}
+	return []string{"`" + p.Bug + "`", strings.Join(p.Breaks, ", "), by, in, string(what)}
+}
+
+// shownOfWhat is how much of a violation stands in the proof.
+const shownOfWhat = 100
 
 // chaosInto counts what a run of tools/chaos wrote down.
 func chaosInto(j *job, file string, runErr error) error {

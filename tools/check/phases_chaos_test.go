@@ -61,3 +61,35 @@ func TestPlantsCountBugs(t *testing.T) {
 		{name: "could not find out", err: errors.New("exit status 2"), wrong: true},
 	})
 }
+
+// Every bug stands in the proof with what caught it, and one that was not with
+// what was violated instead.
+func TestPlantsAreShown(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "plants.json")
+	err := os.WriteFile(file, []byte(`{"Seed":7,"Plants":[{"Bug":""},
+		{"Bug":"a","Breaks":["I1","I4"],"Caught":true,"Check":"I4","What":"a | b\n`+strings.Repeat("語", 200)+`","Runs":2},
+		{"Bug":"b","Breaks":["I3"],"Elsewhere":"internal/faulttest","Runs":3},
+		{"Bug":"c","Breaks":["I5"],"Beside":"I1","Runs":3}]}`), 0o600)
+	if err != nil {
+		t.Fatal(err)
+	}
+	j := &job{}
+	if err := plantsInto(j, file, errors.New("exit status 1")); err == nil {
+		t.Error("a hunt that ended badly counts as one that went well")
+	}
+	if len(j.failures) != 1 || j.failures[0] != (entry{"c", "not caught in 3 runs from seed 7; I1 violated, which it does not break"}) {
+		t.Errorf("failures %v", j.failures)
+	}
+	if len(j.tables) != 1 {
+		t.Fatalf("tables %v", j.tables)
+	}
+	var b strings.Builder
+	j.tables[0].write(&b)
+	want := "\n## Planted bugs\n\n| bug | breaks | caught by | in run | the first that it showed |\n|---|---|---|---|---|\n" +
+		"| `a` | I1, I4 | I4 | 2 | a \\| b " + strings.Repeat("語", 94) + "… |\n" +
+		"| `b` | I3 | left to `internal/faulttest` | not in 3 |  |\n| `c` | I5 | nobody | not in 3 |  |\n"
+	if b.String() != want {
+		t.Errorf("shown as\n%s\nwant\n%s", b.String(), want)
+	}
+}

@@ -122,6 +122,30 @@ func writeProof(file string, p proof) error {
 	}
 	section("Failed", failures)
 	section("Measured on the way", notes)
+	for _, r := range p.results {
+		for _, t := range r.tables {
+			t.write(&b)
+		}
+	}
 	section("Not proven", unproven(p.results))
 	return os.WriteFile(file, []byte(b.String()), 0o644)
 }
+
+// write appends t as Markdown.
+func (t table) write(b *strings.Builder) {
+	fmt.Fprintf(b, "\n## %s\n\n", t.title)
+	row := func(cells []string) {
+		for _, c := range cells {
+			fmt.Fprintf(b, "| %s ", cell.Replace(c))
+		}
+		b.WriteString("|\n")
+	}
+	row(t.head)
+	fmt.Fprintf(b, "%s|\n", strings.Repeat("|---", len(t.head)))
+	for _, r := range t.rows {
+		row(r)
+	}
+}
+
+// cell makes a text fit into a table: what persons and models said may be in it.
+var cell = strings.NewReplacer("|", "\\|", "\n", " ", "\r", " ", "<", "&lt;")

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,7 +20,7 @@ func TestWriteProof(t *testing.T) {
 		opts: options{full: true}, sum: summary{12, 1}, took: time.Minute,
 		results: []result{
 			{phase: phase{name: "test", what: "Go tests"}, state: failed, passed: 12, took: time.Second, failures: []entry{{"edge.TestX", "no\n"}}},
-			{phase: phase{name: "start", what: "in time"}, state: passed, passed: 1, notes: []string{"second start: 1.20 s"}},
+			{phase: phase{name: "start", what: "in time"}, state: passed, passed: 1, notes: []string{"second start: 1.20 s"}, tables: []table{{"Planted bugs", []string{"bug", "caught by"}, [][]string{{"`a`", "I1"}}}}},
 			{phase: phase{name: "e2e", what: "browser"}, state: notRun, reason: "no browser"},
 		},
 	})
@@ -36,6 +37,7 @@ func TestWriteProof(t *testing.T) {
 		"| `test` | Go tests | FAIL | 1.0 s | 12 | 1 | 0 |\n",
 		"## Failed\n\n- `test`: edge.TestX\n",
 		"## Measured on the way\n\n- `start`: second start: 1.20 s\n",
+		"## Planted bugs\n\n| bug | caught by |\n|---|---|\n| `a` | I1 |\n",
 		"## Not proven\n\n- e2e did not run: no browser\n",
 	} {
 		if !strings.Contains(string(b), want) {
@@ -52,24 +54,89 @@ func TestDescribe(t *testing.T) {
 	}
 }
 
-// The document that is kept is of this check, and of all of it.
+// The document that is kept is of this check, and of all of it: what has come
+// since is named.
 func TestTheKeptProof(t *testing.T) {
 	t.Parallel()
 	b, err := os.ReadFile("../../docs/proof.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := string(b)
+	for _, line := range rotten(string(b), phases()) {
+		t.Errorf("docs/proof.md %s", line)
+	}
+}
+
+var (
+	phaseRow = regexp.MustCompile("(?m)^\\| `([a-z0-9-]+)` \\|.*\\| (ok|FAIL|NOT RUN) \\|")
+	// newerThan is the sentence by which a kept proof names the phases that came
+	// after it, between backticks.
+	newerThan = regexp.MustCompile(`phases?\s+(?:is|are)\s+newer\s+than\s+this\s+table:([^.]*)\.`)
+	ticked    = regexp.MustCompile("`([a-z0-9-]+)`")
+)
+
+// rotten says what a kept proof says of the phases and is not so, or does not say.
+func rotten(text string, list []phase) []string {
+	var wrong []string
+	complain := func(format string, args ...any) { wrong = append(wrong, fmt.Sprintf(format, args...)) }
 	if !strings.Contains(text, "By `go run ./tools/check --full") {
-		t.Error("docs/proof.md is not of a run with --full")
+		complain("is not of a run with --full")
 	}
-	rows := regexp.MustCompile("(?m)^\\| `([a-z0-9-]+)` \\|").FindAllStringSubmatch(text, -1)
-	if len(rows) == 0 {
-		t.Error("docs/proof.md names no phase")
+	known := func(name string) bool {
+		return slices.ContainsFunc(list, func(p phase) bool { return p.name == name })
 	}
-	for _, row := range rows {
-		if !slices.ContainsFunc(phases(), func(p phase) bool { return p.name == row[1] }) {
-			t.Errorf("docs/proof.md names the phase %s, which the check does not have", row[1])
+	proven, newer := map[string]bool{}, map[string]bool{}
+	for _, row := range phaseRow.FindAllStringSubmatch(text, -1) {
+		proven[row[1]] = true
+		if !known(row[1]) {
+			complain("has a row of the phase %s, which the check does not have", row[1])
+		}
+	}
+	if m := newerThan.FindStringSubmatch(text); m != nil {
+		for _, name := range ticked.FindAllStringSubmatch(m[1], -1) {
+			newer[name[1]] = true
+			switch {
+			case !known(name[1]):
+				complain("calls %s newer than its table, which the check does not have", name[1])
+			case proven[name[1]]:
+				complain("calls %s newer than its table, in which it stands", name[1])
+			}
+		}
+	}
+	var missing []string
+	for _, p := range list {
+		if !proven[p.name] && !newer[p.name] {
+			missing = append(missing, "`"+p.name+"`")
+		}
+	}
+	if len(missing) > 0 {
+		complain("lacks phases: run --full --proof again, or let it say %q", "These phases are newer than this table: "+strings.Join(missing, ", ")+".")
+	}
+	return wrong
+}
+
+// What a kept proof may and may not leave out.
+func TestAProofRots(t *testing.T) {
+	t.Parallel()
+	const head, one = "By `go run ./tools/check --full --strict --proof FILE`: **2 passed, 0 failed** in 1m.\n\n", "| `vet` | go vet | ok | 1.0 s | 1 | 0 | 0 |\n"
+	list := []phase{{name: "vet"}, {name: "start"}}
+	for _, c := range []struct {
+		name, text string
+		want       int
+	}{
+		{"has both", head + one + "| `start` | in time | FAIL | 1.0 s | 1 | 1 | 0 |\n", 0},
+		{"names what it lacks", "One phase is newer than this table: `start`.\n" + head + one, 0},
+		{"names it over two lines", "Two phases are newer than this table:\n`start`, which is known to miss a budget ([x](x.md)).\n" + head + one, 0},
+		{"lacks one", head + one, 1},
+		{"names another", "One phase is newer than this table: `stop`.\n" + head + one, 2},
+		{"names it elsewhere", "The phase `start` takes long.\n" + head + one, 1},
+		{"names what it has", "Two phases are newer than this table: `start` and `vet`.\n" + head + one, 1},
+		{"has what is gone", head + one + "| `start` | in time | ok | 1.0 s | 1 | 0 | 0 |\n| `old` | old | ok | 1.0 s | 1 | 0 | 0 |\n", 1},
+		{"has it in another table", head + one + "| `start` | I1 | I1 | 1 | lost |\n", 1},
+		{"is of a short check", strings.Replace(head, " --full", "", 1) + one + "| `start` | in time | ok | 1.0 s | 1 | 0 | 0 |\n", 1},
+	} {
+		if got := rotten(c.text, list); len(got) != c.want {
+			t.Errorf("a proof that %s: %q, want %d complaints", c.name, got, c.want)
 		}
 	}
 }
