@@ -6,6 +6,7 @@ import { StoreProvider } from './core/react';
 import { hasUnsent } from './core/selectors';
 import { createStore } from './core/store';
 import { preferred, speak } from './i18n/language';
+import { t } from './i18n/t';
 import { createApi } from './net/api';
 import { createSession } from './net/session';
 import { createSocket, type Socket } from './net/socket';
@@ -57,6 +58,7 @@ const store = createStore({
   newId: () => uuidv7(),
   now,
   hidden,
+  texts: t.toasts,
   timezone: () => Intl.DateTimeFormat().resolvedOptions().timeZone,
   storage: sessionStorage,
 });

@@ -15,10 +15,16 @@ interface Seen {
 /** How much of a finished answer is said aloud. */
 const said = 160;
 
-/** The beginning of a text without the marks of markdown, which would be read out. */
-function spoken(text: string): string {
+/**
+ * The beginning of a text without the marks of markdown, which would be read out. Marks inside of words, as in
+ * OPENAI_API_KEY, and between spaces, as in 2 * 3, are no marks.
+ */
+export function spoken(text: string): string {
   const plain = text
-    .replace(/[*_`#>|]+|^\s*[-+] /gm, '')
+    .replace(/^[ |:-]+$/gm, '')
+    .replace(/^\s*(?:[-+*>]|#{1,6})\s+|[`|]+/gm, '')
+    .replace(/(?<![\p{L}\p{N}])_+(?=\S)|(?<=\S)_+(?![\p{L}\p{N}])/gu, '')
+    .replace(/\*+(?=\S)|(?<=\S)\*+/g, '')
     .replace(/\s+/g, ' ')
     .trim();
   return plain.length > said ? `${plain.slice(0, said)}…` : plain;

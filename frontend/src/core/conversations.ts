@@ -3,7 +3,6 @@ import type { Commands } from './commands';
 import type { Kernel } from './kernel';
 import type { ConversationsState } from './state';
 import { isUnread } from './selectors';
-import { english } from './texts';
 
 export const noConversations: ConversationsState = { items: [], status: 'idle', hasMore: false };
 
@@ -26,7 +25,7 @@ export interface Conversations {
 const readAfter = 1000;
 
 export function createConversations(k: Kernel, commands: Commands, userId: () => string | undefined): Conversations {
-  const texts = k.deps.texts ?? english;
+  const { texts } = k.deps;
   let turn = 0;
   let after: string | undefined;
   /** What is about to be marked as read, by conversation, and what was. */

@@ -11,7 +11,6 @@ import type {
   TaskPage,
 } from '../protocol/types';
 import type { ConnectionState } from './state';
-import type { Texts } from './texts';
 
 /** What the store needs of the HTTP client. Its errors have a code and a sentence. */
 export interface Api {
@@ -53,6 +52,13 @@ export interface Socket {
   close(): void;
 }
 
+/** What the store says by itself. */
+export interface Texts {
+  deleted(title: string): string;
+  archived(title: string): string;
+  undo: string;
+}
+
 export interface Deps {
   api: Api;
   session: Session;
@@ -63,8 +69,7 @@ export interface Deps {
   /** Whether nobody can see the page. */
   hidden(): boolean;
   timezone(): string | undefined;
-  /** English by default. */
-  texts?: Texts;
+  texts: Texts;
   /** Keeps unsent messages over a reload. */
   storage: Pick<Storage, 'getItem' | 'setItem' | 'removeItem'>;
 }

@@ -36,6 +36,11 @@ export const de: Translation<typeof en> = {
     reference: (id) => `Kennung ${id}`,
     copyReference: 'Kennung kopieren',
   },
+  toasts: {
+    deleted: (title) => (title ? `„${title}“ wurde gelöscht.` : 'Die Unterhaltung wurde gelöscht.'),
+    archived: (title) => (title ? `„${title}“ wurde archiviert.` : 'Die Unterhaltung wurde archiviert.'),
+    undo: 'Rückgängig',
+  },
   notFound: {
     title: 'Hier ist nichts',
     page: 'Diese Adresse führt nirgendwohin.',

@@ -108,6 +108,10 @@ export const deMore: Translation<typeof more> = {
     send: 'Senden',
     newline: 'Neue Zeile',
     last: 'Letzte Nachricht bearbeiten (im leeren Feld)',
+    play: 'Wiedergabe: abspielen und anhalten',
+    instants: 'Wiedergabe: voriger und nächster Augenblick',
+    calls: 'Wiedergabe: voriger und nächster Aufruf oder Fehler',
+    ends: 'Wiedergabe: erster Augenblick und jetzt',
     single: 'Kürzel aus einer einzigen Taste',
     singleHint:
       'Esc hält eine Antwort an, ↑ bearbeitet Ihre letzte Nachricht, und die Tasten der Wiedergabe. Aus: Nur Verbindungen mit Strg oder Alt wirken.',

@@ -35,6 +35,11 @@ export const en = {
     reference: (id: string) => `Reference ${id}`,
     copyReference: 'Copy the reference',
   },
+  toasts: {
+    deleted: (title: string) => (title ? `“${title}” was deleted.` : 'The conversation was deleted.'),
+    archived: (title: string) => (title ? `“${title}” was archived.` : 'The conversation was archived.'),
+    undo: 'Undo',
+  },
   notFound: {
     title: 'There is nothing here',
     page: 'This address leads nowhere.',

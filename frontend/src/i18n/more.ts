@@ -108,6 +108,10 @@ export const more = {
     send: 'Send',
     newline: 'New line',
     last: 'Edit your last message (in an empty box)',
+    play: 'Replay: play and pause',
+    instants: 'Replay: previous and next instant',
+    calls: 'Replay: previous and next tool call or error',
+    ends: 'Replay: first instant and now',
     single: 'Shortcuts of a single key',
     singleHint:
       'Esc stops an answer, ↑ edits your last message, and the keys of the replay. Off, only combinations with Ctrl or Alt act.',

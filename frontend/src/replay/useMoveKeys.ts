@@ -1,5 +1,6 @@
 import { useEffect, useRef } from 'react';
 
+import { singleKeys } from '../ui/prefs';
 import type { Move } from './Player';
 
 interface Does {
@@ -20,6 +21,8 @@ export function useMoveKeys(does: Does): void {
     const key = (e: KeyboardEvent) => {
       if (e.defaultPrevented || e.isComposing || e.ctrlKey || e.metaKey || e.altKey) return;
       const on = e.target instanceof Element ? e.target : document.body;
+      // On the slider they are the slider's.
+      if (!singleKeys() && !on.closest('[role="slider"]')) return;
       if (on.closest(typing) || document.querySelector(overlay)) return;
       // Left is back in time where one reads from the left.
       const rtl = getComputedStyle(document.documentElement).direction === 'rtl';

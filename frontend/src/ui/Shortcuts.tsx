@@ -14,6 +14,10 @@ const rows = (): readonly (readonly [string, readonly string[]])[] => [
   [more.keys.newChat, [mod, 'Shift', 'O']],
   [more.keys.tasks, [mod, '.']],
   [more.keys.shortcuts, [mod, '/']],
+  [more.keys.play, ['␣']],
+  [more.keys.instants, ['← →']],
+  [more.keys.calls, ['Shift', '← →']],
+  [more.keys.ends, ['Home', 'End']],
 ];
 
 /** What the keys do. */

@@ -6,6 +6,7 @@ import { StoreProvider } from '../../src/core/react';
 import type { Kind } from '../../src/core/recording';
 import type { Commit, Event as Fact } from '../../src/protocol/types';
 import { marksOf } from '../../src/replay/Timeline';
+import { saveChoice } from '../../src/ui/prefs';
 import { createFakeStore } from './fakeStore';
 import { at, browser, button, chat, draw, events, lease, live, log, ready, slider, tasks } from './replayScene';
 
@@ -160,6 +161,22 @@ describe('[66] the player', () => {
     press('Home');
     expect(now()).toBe('1');
     press('ArrowLeft');
+    expect(now()).toBe('1');
+  });
+
+  test('[62] without keys that act alone they work on the slider only', async () => {
+    act(() => saveChoice('keys', 'off'));
+    await draw('/c/c1/replay?n=3');
+    await ready();
+    const now = () => slider().getAttribute('aria-valuenow');
+    fireEvent.keyDown(document.body, { key: 'ArrowLeft' });
+    fireEvent.keyDown(document.body, { key: ' ' });
+    expect(now()).toBe('3');
+    expect(screen.queryByRole('button', { name: 'Pause' })).toBeNull();
+    fireEvent.keyDown(slider(), { key: 'ArrowLeft' });
+    expect(now()).toBe('2');
+    act(() => saveChoice('keys', 'on'));
+    fireEvent.keyDown(document.body, { key: 'ArrowLeft' });
     expect(now()).toBe('1');
   });
 

@@ -1,3 +1,4 @@
+import { en } from '../../src/i18n/en';
 import type { Deps, Session } from '../../src/core/ports';
 import type { Store } from '../../src/core/state';
 import { createStore } from '../../src/core/store';
@@ -57,6 +58,7 @@ export function page(server = new Server(), more: { storage?: Memory; remembered
     newId: () => `id${++ids}`,
     now: () => Date.now(),
     hidden: () => look.hidden,
+    texts: en.toasts,
     timezone: () => 'Europe/Paris',
     storage,
   };
