@@ -104,7 +104,9 @@ export class Person {
     await page.goto(path);
     const composer = composerOf(page);
     const signIn = page.getByRole('button', { name: /^Continue/ });
-    await composer.or(signIn).first().waitFor();
+    // An address that leads nowhere has neither.
+    const nowhere = page.getByRole('button', { name: 'Start a new chat' });
+    await composer.or(signIn).or(nowhere).first().waitFor();
     if (await signIn.isVisible()) {
       await page.getByRole('textbox', { name: 'Your name' }).fill(this.name);
       await signIn.click();
