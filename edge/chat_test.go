@@ -42,6 +42,36 @@ func TestChatRequiresAction(t *testing.T) {
 	}
 }
 
+// What a message does to the answer that is being written is what it says, else
+// what is configured. A word that means neither is refused, and nothing is stored.
+func TestWhenBusy(t *testing.T) {
+	t.Parallel()
+	for _, configured := range []bool{false, true} {
+		w := newWorld(t, func(o *Options) { o.Interrupt = configured })
+		next := w.commands()
+		for word, want := range map[string]bool{"": configured, `,"when_busy":""`: configured, `,"when_busy":"queue"`: false, `,"when_busy":"interrupt"`: true} {
+			if _, r := w.ask("ana", `{"message":"hello"`+word+`}`); r.status != 200 {
+				t.Fatalf("%s: %d %s", word, r.status, r.body)
+			}
+			if m, ok := next().(events.Message); !ok || m.Interrupt != want {
+				t.Errorf("configured %v, message with %q: stored %+v", configured, word, m)
+			}
+		}
+		before := w.written()
+		for _, word := range []string{"Interrupt", "interrupt ", "stop", "true"} {
+			if _, r := w.ask("ana", fmt.Sprintf(`{"message":"hello","when_busy":%q}`, word)); r.status != 400 || r.code(t) != codeBadRequest {
+				t.Errorf("%q: %d %s", word, r.status, r.body)
+			}
+		}
+		if _, r := w.ask("ana", `{"message":"hello","when_busy":true}`); r.status != 400 {
+			t.Errorf("no word: %d %s", r.status, r.body)
+		}
+		if after := w.written(); after != before {
+			t.Errorf("refused messages were stored: %s, before %s", after, before)
+		}
+	}
+}
+
 func TestChatAsync(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

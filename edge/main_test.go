@@ -3,6 +3,7 @@ package edge
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/parleychat/parley/auth"
 	"github.com/parleychat/parley/eventlog"
@@ -165,6 +167,45 @@ func (w *world) token(user string) string {
 		w.t.Fatal(err)
 	}
 	return token
+}
+
+// commands hears what is stored in the inbox from now on; next waits for the next.
+func (w *world) commands() (next func() events.Command) {
+	w.t.Helper()
+	ctx := testkit.Context(w.t)
+	nc := w.server.Connect(w.t)
+	sub, err := nc.SubscribeSync("in.>")
+	if err == nil {
+		err = nc.FlushWithContext(ctx)
+	}
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return func() events.Command {
+		w.t.Helper()
+		m, err := sub.NextMsgWithContext(ctx)
+		if err != nil {
+			w.t.Fatalf("nothing was stored: %v", err)
+		}
+		return must(events.DecodeInbox(m.Data)).Command
+	}
+}
+
+// written tells how much was ever stored in the streams that people and their
+// answers change: what is refused leaves it as it was.
+func (w *world) written() string {
+	w.t.Helper()
+	ctx := testkit.Context(w.t)
+	js := must(jetstream.New(w.nc))
+	var b strings.Builder
+	for _, name := range []string{events.StreamInbox, events.StreamLog, events.StreamWork, events.StreamTimer} {
+		s, err := js.Stream(ctx, name)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		fmt.Fprintf(&b, "%s %d ", name, s.CachedInfo().State.LastSeq)
+	}
+	return b.String()
 }
 
 // A reply is an HTTP answer read to its end.

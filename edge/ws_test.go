@@ -85,6 +85,57 @@ func TestSocketCommands(t *testing.T) {
 	c.until("pong")
 }
 
+// Over the socket too a message, and a second try, says what it does to the answer
+// that is being written.
+func TestSocketWhenBusy(t *testing.T) {
+	t.Parallel()
+	for _, configured := range []bool{false, true} {
+		w := newWorld(t, func(o *Options) { o.Interrupt = configured })
+		first, _ := w.ask("ana", `{"message":"hello"}`)
+		c := w.connect("ana")
+		c.follow(first.ConversationID)
+		next := w.commands()
+		for _, kind := range []string{"message", "regenerate"} {
+			say := func(word string) string {
+				id := newID()
+				v := map[string]any{"type": kind, "id": id, "conversation_id": first.ConversationID, "message": "again"}
+				if kind == "regenerate" {
+					v["run_id"] = first.RunID
+				}
+				if word != "" {
+					v["when_busy"] = word
+				}
+				c.send(v)
+				return id
+			}
+			for word, want := range map[string]bool{"": configured, "queue": false, "interrupt": true} {
+				say(word)
+				c.untilEnd(c.until("accepted").RunID)
+				got := false
+				switch cmd := next().(type) {
+				case events.Message:
+					got = cmd.Interrupt
+				case events.Regenerate:
+					got = cmd.Interrupt
+				}
+				if got != want {
+					t.Errorf("configured %v, %s with %q: interrupts %v", configured, kind, word, got)
+				}
+			}
+			before := w.written()
+			for _, word := range []string{"Queue", "stop"} {
+				id := say(word)
+				if f := c.until("error"); f.ID != id || f.Code != codeBadRequest {
+					t.Errorf("%s with %q: %s", kind, word, f.raw)
+				}
+			}
+			if after := w.written(); after != before {
+				t.Errorf("a refused %s was stored: %s, before %s", kind, after, before)
+			}
+		}
+	}
+}
+
 func TestCancelRunning(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
