@@ -135,6 +135,55 @@ func TestRolesApart(t *testing.T) {
 	}
 }
 
+// A message waits for the answer that is being written, unless the edge is told that
+// messages interrupt, or the message itself says so.
+func TestWhenBusyOfAnEdge(t *testing.T) {
+	t.Parallel()
+	ctx := testkit.Context(t)
+	server := testkit.StartNATS(t)
+	nc := server.Connect(t)
+	stored, err := nc.SubscribeSync("in.msg.>")
+	if err == nil {
+		err = nc.FlushWithContext(ctx)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := deploy(ctx, t, server.URL(), testkit.Postgres(t), "http://127.0.0.1:1")
+	for _, c := range []struct {
+		flags []string
+		says  string // the message
+		want  bool
+	}{
+		{nil, "", false},
+		{nil, "interrupt", true},
+		{[]string{"--when-busy=queue"}, "", false},
+		{[]string{"--when-busy=interrupt"}, "", true},
+		{[]string{"--when-busy=interrupt"}, "queue", false},
+	} {
+		e := d.start(ctx, "edge", c.flags...)
+		ana := &caller{url: "http://" + addrOf(e), user: "ana", token: d.token("ana")}
+		res, err := ana.request(ctx, http.MethodPost, "/api/ana/chat", map[string]string{"message": "hello", "when_busy": c.says})
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := stored.NextMsgWithContext(ctx)
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, err := events.DecodeInbox(m.Data)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := in.Command.(events.Message); !ok || got.Interrupt != c.want {
+			t.Errorf("edge with %q, message with %q: stored %+v", c.flags, c.says, in.Command)
+		}
+		if err := res.Body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // metricsOf returns what a role tells at its admin address.
 func metricsOf(ctx context.Context, t *testing.T, p *process) string {
 	t.Helper()
