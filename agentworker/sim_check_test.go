@@ -30,6 +30,10 @@ type check struct {
 	active int // of runs, plus one; 0 for none
 	open   *events.StepStarted
 	failed int // attempts of the open step that came to nothing
+
+	deleted   bool
+	deletions int
+	after     int // answers that came while deleted
 }
 
 type runCheck struct {
@@ -131,11 +135,13 @@ func (c *check) commit(k *events.Commit, in Input) (owes []debt, err error) {
 			err = bad
 		}
 	}
-	if err == nil && c.active == 0 {
-		for _, r := range c.runs {
-			if r.accepted && r.over == "" {
-				return owes, broken("I1", "nothing runs and a message waits")
-			}
+	for _, r := range c.runs {
+		switch {
+		case err != nil || !r.accepted || r.over != "":
+		case c.active == 0:
+			err = broken("I1", "nothing runs and a message waits")
+		case c.deleted && r.stop == "":
+			err = broken("I5", "the conversation is deleted and goes on")
 		}
 	}
 	return owes, err
@@ -190,6 +196,11 @@ func (c *check) event(e events.Event, in Input) ([]debt, error) {
 		return c.returned(e)
 	case events.RunCancelRequested:
 		return nil, c.stopped(e, in)
+	case events.ConversationDeleted:
+		c.deleted = true
+		c.deletions++
+	case events.ConversationRestored:
+		c.deleted = false
 	case events.RunCompleted:
 		return c.end(e.RunID, "completed", events.Receipt{}, in)
 	case events.RunFailed:
@@ -265,6 +276,9 @@ func (c *check) returned(e events.ToolReturned) ([]debt, error) {
 		return nil, broken("I5", "a call is answered after the run's end")
 	}
 	k.answered = true
+	if c.deleted {
+		c.after++
+	}
 	if !k.released {
 		if e.OK {
 			return nil, broken("I2", "a call that was never released is answered ok")

@@ -197,6 +197,20 @@ var readings = []planted{
 		}
 		return d
 	}}},
+	{"35", "a deletion leaves alone what runs and waits", "I5", "delete", 0, reading{decide: func(_ *Rules, _ *events.Conversation, in Input, d Decision) Decision {
+		if _, ok := in.Command.(events.Delete); ok && len(d.Events) > 0 {
+			return commit(Ack, d.Events[0])
+		}
+		return d
+	}}},
+	{"36", "a message to a deleted conversation is answered", "I5", "delete", 0, reading{decide: func(r *Rules, s *events.Conversation, in Input, d Decision) Decision {
+		if _, ok := in.Command.(events.Message); ok && s.Deleted {
+			k := s.Clone()
+			k.Deleted = false
+			return r.Decide(k, in)
+		}
+		return d
+	}}},
 }
 
 // startsNothing is d without the run that begins after the end of another.

@@ -22,10 +22,10 @@ var (
 const simShards = 4
 
 // TestSimulation drives Decide, AfterModel and Due through seeded histories of
-// one conversation: what people send, parallel calls, approvals, cancels and
-// deadlines, handled by several handlers and toolworkers that crash between any
-// two actions, wake up late, read stale logs and lose the answers to their
-// publishes. It checks every commit, and that the rest, without further faults,
+// one conversation: what people send, parallel calls, approvals, cancels,
+// deadlines and deletions, handled by several handlers and toolworkers that crash
+// between any two actions, wake up late, read stale logs and lose the answers to
+// their publishes. It checks every commit, and that the rest, without further faults,
 // ends with nothing open.
 func TestSimulation(t *testing.T) {
 	t.Parallel()
@@ -42,6 +42,7 @@ func TestSimulation(t *testing.T) {
 	// A simulation that never gets somewhere finds nothing there.
 	for _, word := range []string{
 		"completed", "cancelled", "deadline", "attempts", "poison", "unknown_parent", "revoked", "late", "second deliveries", "stored twice", "calls by hand", "hand-overs",
+		"deletions", "answers after a deletion",
 	} {
 		if want := int(*simSeeds / 500); ended[word] < want {
 			t.Errorf("%s happened %d times, want %d", word, ended[word], want)
@@ -257,6 +258,8 @@ func (h *story) count(ended map[string]int) {
 		}
 	}
 	ended["calls by hand"] += len(h.end.head.conv.Calls)
+	ended["deletions"] += h.end.head.check.deletions
+	ended["answers after a deletion"] += h.end.head.check.after
 	for _, m := range h.moves {
 		switch {
 		case strings.HasSuffix(m, ": is told to stop"):
