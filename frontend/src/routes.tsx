@@ -240,12 +240,14 @@ export function Shell() {
         {!replaying && (
           <ChatHeader
             onRemoved={() => go(undefined)}
+            // On a phone the title needs the room.
+            onReplay={narrow ? () => replay() : undefined}
             start={start}
             end={
               <>
-                {id !== undefined && !missing && (
+                {!narrow && id !== undefined && !missing && (
                   <IconButton label={t.chat.replay} onClick={() => replay()}>
-                    <History size={narrow ? 20 : 16} aria-hidden />
+                    <History size={16} aria-hidden />
                   </IconButton>
                 )}
                 {narrow && id !== undefined && (
@@ -266,7 +268,7 @@ export function Shell() {
                     ) : (
                       <ListTodo size={narrow ? 20 : 16} aria-hidden className="text-muted" />
                     )}
-                    {t.tasks.label}
+                    {!narrow && t.tasks.label}
                     <span className="pill rounded-full bg-raised px-1.5 text-meta tabular text-muted">
                       {number(taskCount)}
                     </span>

@@ -1,4 +1,15 @@
-import { Archive, ArchiveRestore, ChevronDown, FileDown, Pencil, Pin, PinOff, Printer, Trash2 } from 'lucide-react';
+import {
+  Archive,
+  ArchiveRestore,
+  ChevronDown,
+  FileDown,
+  History,
+  Pencil,
+  Pin,
+  PinOff,
+  Printer,
+  Trash2,
+} from 'lucide-react';
 import { useState, type ReactNode } from 'react';
 
 import { useActions, useStore, useStoreObject } from '../core/react';
@@ -11,13 +22,15 @@ interface Props {
   start?: ReactNode;
   end?: ReactNode;
   onRemoved: () => void;
+  /** Shows how the conversation came about, from the menu; undefined where a button beside it does. */
+  onReplay?: (() => void) | undefined;
 }
 
 /** Export and print: seldom wanted, and not part of what the first view waits for. */
 const onPaper = () => import('./paper');
 
 /** The title of what is on screen, and what can be done with it. */
-export function ChatHeader({ start, end, onRemoved }: Props) {
+export function ChatHeader({ start, end, onRemoved, onReplay }: Props) {
   // What is not there, or was deleted, has no menu.
   const id = useStore((s) =>
     s.open && s.open.status !== 'not-found' && s.open.state.deleted !== true ? s.open.id : undefined,
@@ -78,6 +91,11 @@ export function ChatHeader({ start, end, onRemoved }: Props) {
             {archived ? t.sidebar.unarchive : t.sidebar.archive}
           </MenuItem>
           <MenuLine />
+          {onReplay && (
+            <MenuItem moves icon={<History size={16} />} onSelect={onReplay}>
+              {t.chat.replay}
+            </MenuItem>
+          )}
           <MenuItem
             icon={<FileDown size={16} />}
             onSelect={() => {

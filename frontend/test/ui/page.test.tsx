@@ -107,6 +107,17 @@ describe('the page', () => {
     expect(screen.queryByRole('textbox', { name: 'Message Parley' })).toBeNull();
   });
 
+  test('[66] on a phone the replay is in the menu, and the title has the room', async () => {
+    width = 390;
+    history.replaceState(null, '', '/c/c1');
+    const { user } = draw({ open: { id: 'c1', status: 'live', state: conversation('c1', 'Weekly plan', []) } });
+    expect(screen.queryByRole('button', { name: 'Replay' })).toBeNull();
+    expect(screen.getByRole('button', { name: 'Open the tasks' })).not.toHaveTextContent('Tasks');
+    await user.click(screen.getByRole('button', { name: 'More about “Weekly plan”' }));
+    await user.click(screen.getByRole('menuitem', { name: 'Replay' }));
+    expect(location.pathname).toBe('/c/c1/replay');
+  });
+
   test('below 900 px both panels are sheets', async () => {
     width = 390;
     const { user } = draw({
