@@ -118,6 +118,7 @@ func (h *handler) run(ctx context.Context) error {
 			if err := h.w.log.Publish(h.entry.ref.Signal(), nil); err != nil {
 				h.w.logger.Warn("signal", "err", err)
 			}
+			fault.At(fault.SignalAfter)
 		}
 		if p.Then != CallModel {
 			if p.Then == Drop {

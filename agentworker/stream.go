@@ -97,6 +97,9 @@ func (s *stream) flush() {
 	s.buf = d.Append(s.buf[:0])
 	// A delta that cannot be sent is a hole that readers mend by asking for a snapshot.
 	_ = s.publish(s.ref.Delta(), s.buf)
+	if s.sent == 0 {
+		fault.At(fault.DeltaAfter)
+	}
 	s.sent = len(s.text)
 	if now := time.Now(); s.due.Before(now) {
 		s.due = now

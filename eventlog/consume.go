@@ -54,7 +54,12 @@ func (d *Delivery) Ack() error { return d.reply("+ACK") }
 
 // Nak gives the message to another worker at once. Only for shutdown: every
 // nak counts as a delivery.
-func (d *Delivery) Nak() error { return d.reply("-NAK") }
+func (d *Delivery) Nak() error {
+	fault.At(fault.NakBefore)
+	err := d.reply("-NAK")
+	fault.At(fault.NakAfter)
+	return err
+}
 
 // Renew tells the server that the message is being worked on.
 func (d *Delivery) Renew() error { return d.reply("+WPI") }

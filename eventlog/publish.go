@@ -85,7 +85,12 @@ func (l *Log) Fire(ctx context.Context, in *events.Inbox) error {
 	if err != nil {
 		return fmt.Errorf("fire: %w", err)
 	}
-	return l.publish(ctx, "fire", &nats.Msg{Subject: ref.TimerFired(), Data: data, Header: headers(in)})
+	fault.At(fault.FireBefore)
+	if err := l.publish(ctx, "fire", &nats.Msg{Subject: ref.TimerFired(), Data: data, Header: headers(in)}); err != nil {
+		return err
+	}
+	fault.At(fault.FireAfter)
+	return nil
 }
 
 // DeadLetter copies a message that cannot be handled, with the reason, to the

@@ -14,12 +14,14 @@ const (
 	CommitBefore   Point = "commit.before"    // a decision is made and not stored
 	CommitAfter    Point = "commit.after"     // it is stored, and nothing that it makes due is out
 	SignalBefore   Point = "signal.before"    // a stop is stored and whoever streams has not been told
+	SignalAfter    Point = "signal.after"     // they are told, if the word got out
 	TimerBefore    Point = "timer.before"     // a deadline is due and not scheduled
 	TimerAfter     Point = "timer.after"      // it is scheduled
 	WorkBefore     Point = "work.before"      // a tool call is due and not sent
 	WorkAfter      Point = "work.after"       // it is sent, and the message that led to it is not acknowledged
-	ModelBefore    Point = "model.before"     // step.started is stored and the model has not been asked
-	ModelFirstByte Point = "model.first_byte" // the first piece of an answer has come and nobody has seen it
+	ModelBefore    Point = "model.before"     // the model is about to be asked; step.started is stored, or on its way (ADR 14)
+	ModelFirstByte Point = "model.first_byte" // step.started is stored, the first piece of an answer has come, and nobody has seen it
+	DeltaAfter     Point = "delta.after"      // it is sent, if it got out, and nothing of it is stored
 	ModelAfter     Point = "model.after"      // the model has ended and the outcome is not stored
 	AgentAckBefore Point = "agent.ack.before" // a message is handled and not acknowledged
 	AgentAckAfter  Point = "agent.ack.after"  // it is acknowledged, if the word got out
@@ -27,10 +29,12 @@ const (
 	TitleAfter     Point = "title.after"      // a title is made and not stored
 )
 
-// The points of whoever gives a message up.
+// The points of whoever gives a message up, or back.
 const (
 	DeadLetterBefore Point = "dead_letter.before" // a message is given up and not in the DLQ
 	DeadLetterAfter  Point = "dead_letter.after"  // it is in the DLQ and not closed
+	NakBefore        Point = "nak.before"         // a stopping worker has not finished a message and nobody knows
+	NakAfter         Point = "nak.after"          // it is given back, if the word got out
 )
 
 // The points of the toolworker.
@@ -51,16 +55,19 @@ const (
 	BatchBefore       Point = "batch.before"        // commits are read and no transaction is open
 	BatchCommitBefore Point = "batch.commit.before" // rows and checkpoint are written in an open transaction
 	BatchAfter        Point = "batch.after"         // they are committed and the recorder has not moved on
+	FireBefore        Point = "fire.before"         // a run is long past its deadline and has not been told again
+	FireAfter         Point = "fire.after"          // it has, and the recorder has not moved on
 )
 
 // Points lists every point.
 func Points() []Point {
 	return []Point{
 		EdgeEnqueueBefore, EdgeEnqueueAfter,
-		CommitBefore, CommitAfter, SignalBefore, TimerBefore, TimerAfter, WorkBefore, WorkAfter, ModelBefore, ModelFirstByte, ModelAfter,
+		CommitBefore, CommitAfter, SignalBefore, SignalAfter, TimerBefore, TimerAfter, WorkBefore, WorkAfter,
+		ModelBefore, ModelFirstByte, DeltaAfter, ModelAfter,
 		AgentAckBefore, AgentAckAfter, TitleBefore, TitleAfter,
-		DeadLetterBefore, DeadLetterAfter,
+		DeadLetterBefore, DeadLetterAfter, NakBefore, NakAfter,
 		LedgerBefore, EffectBefore, ToolCommitBefore, ToolCommitAfter, RevokeBefore, RevokeAfter, AnswerBefore, AnswerAfter, ToolAckAfter,
-		BatchBefore, BatchCommitBefore, BatchAfter,
+		BatchBefore, BatchCommitBefore, BatchAfter, FireBefore, FireAfter,
 	}
 }

@@ -47,6 +47,7 @@ var deaths = []death{
 	{fault.CommitAfter, 2, "agentworker", cancelled},
 	{fault.CommitAfter, 3, "agentworker", cancelled},
 	{fault.SignalBefore, 1, "agentworker", cancelled},
+	{fault.SignalAfter, 1, "agentworker", cancelled},
 	{fault.TimerBefore, 1, "agentworker", add},
 	{fault.TimerAfter, 1, "agentworker", add},
 	{fault.WorkBefore, 1, "agentworker", add},
@@ -56,6 +57,7 @@ var deaths = []death{
 	{fault.ModelBefore, 1, "agentworker", add},
 	{fault.ModelBefore, 2, "agentworker", add},
 	{fault.ModelFirstByte, 1, "agentworker", add},
+	{fault.DeltaAfter, 1, "agentworker", slowly},
 	{fault.ModelAfter, 1, "agentworker", add},
 	{fault.ModelAfter, 2, "agentworker", add},
 	{fault.AgentAckBefore, 1, "agentworker", add},
@@ -115,6 +117,13 @@ func byHand(w *world) {
 	w.reader("ana", 0).send("call_tool", map[string]any{"name": "add_task", "arguments": map[string]any{"title": "by hand"}})
 }
 
+// slowly has an answer whose first piece comes by itself.
+func slowly(w *world) {
+	w.reader("ana", 0).accepted("", "slowly please")
+	w.let(1)
+	close(w.model.gate)
+}
+
 // cancelled stops an answer in its middle.
 func cancelled(w *world) {
 	r := w.reader("ana", 0)
@@ -159,6 +168,15 @@ func TestEveryDeath(t *testing.T) {
 					t.Errorf("the DLQ holds %d messages (%v), want 1", n, err)
 				}
 			}
+		})
+	}
+	for _, d := range staged {
+		hit[d.point] = true
+		t.Run(fmt.Sprintf("staged.%s/%d", d.point, d.pass), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			d.stage(w, d.point, d.pass)
+			w.settled()
 		})
 	}
 	for _, p := range fault.Points() {
