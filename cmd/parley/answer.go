@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"strings"
 	"sync"
@@ -15,19 +13,11 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/parleychat/parley/events"
-	"github.com/parleychat/parley/internal/embedded"
 )
 
 // silence is how long an answer may say nothing, not even that it lives, which an
 // edge does every 15 s.
 const silence = 45 * time.Second
-
-// A connection that held for a while or brought something new begins a new
-// outage when it ends, with short pauses; one that did neither does not.
-const (
-	steady     = 10 * time.Second
-	firstPause = 200 * time.Millisecond
-)
 
 var (
 	errSilent = errors.New("the server has gone silent")
@@ -65,86 +55,31 @@ func (t *talk) say(ctx context.Context, text string) error {
 // message again with the same id: that joins the run where it is, and brings a
 // message that never arrived. Of an outage it bears as much as the person said.
 func (t *talk) follow(ctx context.Context, body map[string]string, p *printer) error {
-	lost, told := time.Now(), false // of the outage that may begin
-	for pause := time.Duration(0); ; pause = min(max(2*pause, firstPause), 5*time.Second) {
+	for o := beginAbsence(); ; {
 		begun, before := time.Now(), p.place()
 		err := t.listen(ctx, body, p)
 		if err == nil || ctx.Err() != nil {
 			return err
 		}
-		if p.place() != before || time.Since(begun) > steady {
-			lost, told, pause = time.Now(), false, 0
-		}
-		switch renew := t.renewable(err); {
+		o.tried(begun, p.place() != before)
+		switch renew := t.caller.Load().renewable(err); {
 		case !t.met && dialing(err):
 			return err // a wrong address, most likely
 		case !renew && (!passing(err) || !t.met):
 			return p.unfinished(err)
-		case time.Since(lost) >= t.reconnect:
+		case time.Since(o.lost) >= t.reconnect:
 			return p.unfinished(fmt.Errorf("gave up after %v: %w", t.reconnect, err))
-		case !renew && !told:
-			told = true
+		case !renew && !o.told:
+			o.told = true
 			fmt.Fprintf(t.e.stderr, "\n  (%s; %s)\n", strings.TrimSuffix(trouble(err), "."), p.meanwhile())
 		}
-		if err := t.again(ctx, pause/2+rand.N(pause/2+1)); err != nil {
+		switch a, err := t.client.again(ctx, t.e, o.pause()); {
+		case err != nil:
 			return p.unfinished(err)
+		case a != nil:
+			t.caller.Store(a)
 		}
 	}
-}
-
-// again waits and looks anew where Parley is and who we are: a parley dev that was
-// started again may have another address, and its tokens are good for minutes.
-func (t *talk) again(ctx context.Context, after time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(after):
-	}
-	a, err := t.client.caller(ctx, t.e)
-	if err == nil {
-		t.caller.Store(a)
-	} else if !passing(err) {
-		return err
-	}
-	return nil // and if it is still away, the next try will tell
-}
-
-// renewable reports a token of the dev issuer that has run out.
-func (t *talk) renewable(err error) bool {
-	s, ok := errors.AsType[*statusError](err)
-	return ok && s.code == "token_expired" && t.caller.Load().issued
-}
-
-// trouble names a passing error for somebody who waits for an answer.
-func trouble(err error) string {
-	s, ok := errors.AsType[*statusError](err)
-	switch {
-	case !ok:
-		return "the connection to Parley is lost"
-	case s.code == "draining":
-		return "this Parley is stopping"
-	}
-	return strings.TrimSuffix(s.message, ".")
-}
-
-// dialing reports that a server was not even connected to.
-func dialing(err error) bool {
-	op, ok := errors.AsType[*net.OpError](err)
-	return ok && op.Op == "dial"
-}
-
-// passing reports an error that may be another one in a moment.
-func passing(err error) bool {
-	if s, ok := errors.AsType[*statusError](err); ok {
-		switch s.status {
-		case http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
-			return true
-		case 0: // in a stream that had begun
-			return s.code == "draining" || s.code == "unavailable" || s.code == "too_many"
-		}
-		return false
-	}
-	return errors.As(err, new(awayError)) || errors.Is(err, embedded.ErrNotRunning)
 }
 
 // listen sends the message and prints what one connection brings of the answer.
@@ -224,7 +159,7 @@ func (t *talk) stop(ctx context.Context, id events.RunID) {
 		if err == nil || ctx.Err() != nil {
 			return
 		}
-		if !passing(err) && !t.renewable(err) {
+		if !passing(err) && !a.renewable(err) {
 			fmt.Fprintln(t.e.stderr, "!", err)
 			return
 		}

@@ -19,7 +19,7 @@ import (
 
 type chatCmd struct {
 	Client       `embed:""`
-	Reconnect    time.Duration `help:"How long to try to get a lost connection back before giving an answer up." default:"2m" group:"Client"`
+	Reconnect    time.Duration `help:"How long to try to get a lost connection back before giving up." default:"2m" group:"Client"`
 	Conversation string        `help:"Go on with, or follow only, this conversation; its history is shown first." group:"Client"`
 	Message      []string      `arg:"" optional:"" help:"Say this and exit; without it, read lines from the terminal."`
 }

@@ -129,13 +129,18 @@ func (a *caller) request(ctx context.Context, method, path string, body any) (*h
 		return res, nil
 	}
 	defer func() { _ = res.Body.Close() }() // the answer is an error already
+	return nil, a.refusal(res)
+}
+
+// refusal reads an answer that is no success.
+func (a *caller) refusal(res *http.Response) error {
 	var out struct {
 		Error struct{ Code, Message string } `json:"error"`
 	}
 	if err := json.NewDecoder(io.LimitReader(res.Body, maxAnswer)).Decode(&out); err != nil || out.Error.Message == "" {
 		out.Error.Message = a.url + " answered " + res.Status
 	}
-	return nil, &statusError{res.StatusCode, out.Error.Code, out.Error.Message}
+	return &statusError{res.StatusCode, out.Error.Code, out.Error.Message}
 }
 
 func (a *caller) do(ctx context.Context, method, path string, body, out any) error {

@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gorilla/websocket"
@@ -14,95 +14,156 @@ import (
 	"github.com/parleychat/parley/events"
 )
 
+// tailRoom is how many conversations a tail follows at once; an edge lets a socket
+// have 256.
+const tailRoom = 200
+
+// Close codes after which coming back as before would not help.
+const (
+	closeBadMessage = 4400
+	closeUnauth     = 4401
+	closeForbidden  = 4403
+	closeTooMuch    = 4429
+)
+
 type tailCmd struct {
 	Client       `embed:""`
-	Conversation string `help:"Go on with, or follow only, this conversation; its history is shown first." group:"Client"`
-	JSON         bool   `help:"Print JSON; of commits one a line." group:"Client"`
+	Reconnect    time.Duration `help:"How long to try to get a lost connection back before giving up." default:"2m" group:"Client"`
+	Conversation string        `help:"Go on with, or follow only, this conversation; its history is shown first." group:"Client"`
+	JSON         bool          `help:"Print JSON; of commits one a line." group:"Client"`
 }
 
 // Run prints the person's events as they happen, until it is interrupted.
-func (c *tailCmd) Run(ctx context.Context, e *env) error {
+func (c *tailCmd) Run(ctx context.Context, e *env) error { return c.tail(ctx, e, tailRoom) }
+
+// tail follows over as many connections as it takes: every commit once.
+func (c *tailCmd) tail(ctx context.Context, e *env, room int) error {
+	if c.Conversation != "" && !events.ValidID(c.Conversation) {
+		return usagef("a conversation's id has letters, digits, - and _, 64 at most")
+	}
 	a, err := c.caller(ctx, e)
 	if err != nil {
 		return err
 	}
-	url := "ws" + strings.TrimPrefix(a.url, "http") + "/api/" + a.user + "/ws"
-	dialer := websocket.Dialer{Subprotocols: []string{"parley.v1"}, HandshakeTimeout: 10 * time.Second}
-	ws, res, err := dialer.DialContext(ctx, url, http.Header{"Authorization": {"Bearer " + a.token}})
-	if err != nil {
-		return fmt.Errorf("cannot reach Parley at %s: %w", a.url, err)
-	}
-	if err := res.Body.Close(); err != nil {
-		return err
-	}
-	defer func() { _ = ws.Close() }() // leaving says enough
-	undo := context.AfterFunc(ctx, func() { _ = ws.Close() })
-	defer undo()
-	t := &tailer{e: e, ws: ws, json: c.JSON, watched: map[events.ConversationID]bool{}, only: events.ConversationID(c.Conversation)}
-	if t.only != "" {
-		if err := t.subscribe(t.only, 0); err != nil {
-			return err
-		}
-	}
-	for {
-		_, data, err := ws.ReadMessage()
+	t := &tailer{e: e, json: c.JSON, only: events.ConversationID(c.Conversation), room: room, news: true, followed: map[events.ConversationID]*followed{}}
+	for o := beginAbsence(); ; {
+		begun, before := time.Now(), t.printed
+		err := t.listen(ctx, a)
 		if ctx.Err() != nil {
 			return nil
 		}
-		if closed, ok := errors.AsType[*websocket.CloseError](err); ok {
-			return fmt.Errorf("the server ended the connection: %d %s", closed.Code, closed.Text)
+		o.tried(begun, t.printed != before)
+		switch renew := a.renewable(err); {
+		case !t.met, !renew && !passing(err):
+			return err
+		case time.Since(o.lost) >= c.Reconnect:
+			return fmt.Errorf("gave up after %v: %w", c.Reconnect, err)
+		case !renew && !o.told:
+			o.told, t.news = true, true
+			fmt.Fprintf(e.stderr, "(%s; reconnecting)\n", strings.TrimSuffix(trouble(err), "."))
+		}
+		again, err := c.again(ctx, e, o.pause())
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil:
+			return err
+		case again != nil:
+			a = again
+		}
+	}
+}
+
+// listen prints what one connection brings.
+func (t *tailer) listen(ctx context.Context, a *caller) error {
+	var reading sync.WaitGroup
+	defer reading.Wait()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	ws, err := a.socket(ctx)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = ws.Close() }() // leaving says enough
+	t.met = true
+	came, broke := make(chan []byte), make(chan error, 1)
+	reading.Go(func() {
+		for {
+			_, data, err := ws.ReadMessage()
+			if err != nil {
+				broke <- err
+				return
+			}
+			select {
+			case came <- data:
+			case <-ctx.Done():
+				return
+			}
+		}
+	})
+	if err := t.begin(ctx, a, ws); err != nil {
+		return err
+	}
+	look := time.NewTicker(tailLook)
+	defer look.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case data := <-came:
+			err = t.frame(data)
+		case err = <-broke:
+			return a.ended(err)
+		case <-look.C:
+			if err = t.look(ctx, a); passing(err) {
+				err = nil // the next look will do
+			}
 		}
 		if err != nil {
-			return fmt.Errorf("tail: %w", err)
-		}
-		if err := t.frame(data); err != nil {
 			return err
 		}
 	}
 }
 
-type tailer struct {
-	e       *env
-	ws      *websocket.Conn
-	json    bool
-	watched map[events.ConversationID]bool
-	only    events.ConversationID
-}
-
-func (t *tailer) subscribe(c events.ConversationID, after uint64) error {
-	t.watched[c] = true
-	return t.ws.WriteJSON(map[string]any{"type": "subscribe", "conversation_id": c, "after": after})
-}
-
-func (t *tailer) frame(data []byte) error {
-	var f struct {
-		Type           string                `json:"type"`
-		ConversationID events.ConversationID `json:"conversation_id"`
-		N              uint64                `json:"n"`
-		Commit         json.RawMessage       `json:"commit"`
-		Code           string                `json:"code"`
-		Message        string                `json:"message"`
+// socket opens a WebSocket, which an edge that has gone silent ends.
+func (a *caller) socket(ctx context.Context) (*websocket.Conn, error) {
+	dialer := websocket.Dialer{Subprotocols: []string{"parley.v1"}, HandshakeTimeout: 10 * time.Second}
+	url := "ws" + strings.TrimPrefix(a.url, "http") + "/api/" + a.user + "/ws"
+	ws, res, err := dialer.DialContext(ctx, url, http.Header{"Authorization": {"Bearer " + a.token}})
+	if res != nil {
+		defer func() { _ = res.Body.Close() }() // of a handshake
 	}
-	if err := json.Unmarshal(data, &f); err != nil {
-		return fmt.Errorf("tail: %w", err)
+	switch {
+	case errors.Is(err, websocket.ErrBadHandshake) && res.StatusCode >= http.StatusBadRequest:
+		return nil, a.refusal(res)
+	case err != nil:
+		return nil, awayError{fmt.Errorf("cannot reach Parley at %s: %w", a.url, err)}
 	}
-	switch f.Type {
-	case "conversation":
-		if t.only == "" && !t.watched[f.ConversationID] {
-			return t.subscribe(f.ConversationID, f.N-min(f.N, 1))
-		}
-	case "error":
-		return &statusError{code: f.Code, message: f.Message}
-	case "commit":
-		if t.json {
-			_, err := fmt.Fprintf(t.e.stdout, "%s\n", f.Commit)
+	ws.SetReadLimit(maxFrame)
+	alive := func() error { return ws.SetReadDeadline(time.Now().Add(silence)) }
+	ws.SetPingHandler(func(data string) error {
+		if err := alive(); err != nil {
 			return err
 		}
-		c, err := events.DecodeCommit(f.Commit)
-		if err != nil {
-			return err
-		}
-		return printCommit(t.e.stdout, c, c.Time.Local().Format("15:04:05.000")+"  "+string(c.ConversationID))
+		return ws.WriteControl(websocket.PongMessage, []byte(data), time.Now().Add(time.Second))
+	})
+	return ws, alive()
+}
+
+// ended says what the end of a socket means.
+func (a *caller) ended(err error) error {
+	closed, ok := errors.AsType[*websocket.CloseError](err)
+	if !ok {
+		return awayError{fmt.Errorf("the connection to Parley broke: %w", err)}
 	}
-	return nil
+	switch closed.Code {
+	case closeUnauth:
+		if a.issued {
+			return &statusError{code: "token_expired", message: closed.Text}
+		}
+		fallthrough
+	case closeBadMessage, closeForbidden, closeTooMuch:
+		return &statusError{code: closed.Text, message: fmt.Sprintf("the server ended the connection: %d %s", closed.Code, closed.Text)}
+	}
+	return awayError{fmt.Errorf("the server ended the connection: %w", err)}
 }
