@@ -11,9 +11,9 @@ import (
 )
 
 // measures is what a mode measures beside what all do.
-var measures = map[string]string{
-	"idle": "kib_per_socket", "resume": "back_p50_ms", "fanout": "frames_per_s", "slow": "stalled_answers",
-	"kill": "next_text_s", "scale": "runs_per_s", "grow": "cold_first_p50_ms",
+var measures = map[string][]string{
+	"idle": {"kib_per_socket"}, "resume": {"back_p50_ms", "open_p50_floor_ms"}, "fanout": {"frames_per_s"}, "slow": {"stalled_answers"},
+	"kill": {"next_text_s"}, "scale": {"runs_per_s"}, "grow": {"cold_first_p50_ms"},
 }
 
 // Every mode of the bench at a small level: it runs, measures something, and
@@ -52,8 +52,13 @@ func TestBenchMeasuresAWholeParley(t *testing.T) {
 		if l.Mode != "idle" && l.Runs == 0 && l.Tokens == 0 {
 			t.Errorf("%s %d: runs %d, tokens %d", l.Mode, l.Level, l.Runs, l.Tokens)
 		}
-		if want := measures[l.Mode]; want != "" && l.Extra[want] <= 0 {
-			t.Errorf("%s %d: %s was not measured: %v", l.Mode, l.Level, want, l.Extra)
+		for _, want := range measures[l.Mode] {
+			if l.Extra[want] <= 0 {
+				t.Errorf("%s %d: %s was not measured: %v", l.Mode, l.Level, want, l.Extra)
+			}
+		}
+		if withFloor := l.Mode == "stream" || l.Mode == "fanout"; withFloor != (l.Floor != nil) {
+			t.Errorf("%s %d: a floor was measured: %v", l.Mode, l.Level, l.Floor != nil)
 		}
 	}
 	for _, mode := range bench.ModeNames() {

@@ -258,7 +258,7 @@ func (b *bench) done(ctx context.Context, l *Line, u usage) (*Line, error) {
 		l.Machine.Commit = ms(commit)
 	}
 	l.Calm = l.Machine.Calm()
-	l.compareToFloor()
+	l.relate()
 	l.judge()
 	return l, nil
 }

@@ -168,7 +168,11 @@ func TestComparison(t *testing.T) {
 	line := func(mode string, calm bool, first float64) Line {
 		return Line{Mode: mode, Level: 50, Calm: calm, Ratio: map[string]float64{"first_p50": first, "cpu": 2}}
 	}
-	earlier := []Line{line("stream", true, 9), line("stream", true, 4), line("tool", false, 4)}
+	without := func(mode string) Line { return Line{Mode: mode, Level: 50, Calm: true} }
+	half := func(first float64) Line {
+		return Line{Mode: "slow", Level: 50, Calm: true, Ratio: map[string]float64{"first_p50": first}}
+	}
+	earlier := []Line{line("stream", true, 9), line("stream", true, 4), line("tool", false, 4), without("grow"), line("kill", true, 4), half(4)}
 	for _, c := range []struct {
 		name    string
 		now     Line
@@ -180,6 +184,10 @@ func TestComparison(t *testing.T) {
 		{"nothing can be said on a busy machine", line("stream", false, 50), "not calm, no verdict", false},
 		{"nor against a busy one", line("tool", true, 50), "not calm, no verdict", false},
 		{"nor about what was not measured", line("idle", true, 50), "the earlier run has no such level", false},
+		{"nor without ratios", without("kill"), "it has no ratio, no verdict", false},
+		{"nor against a line without them", line("grow", true, 50), "the earlier run has none of its ratios, no verdict", false},
+		{"what both have is compared", line("slow", true, 4), "no ratio is worse; the earlier run lacks cpu", false},
+		{"and may be worse", line("slow", true, 6), "worse in 1 of 2 ratios; the earlier run lacks cpu", true},
 	} {
 		verdict, err := against(earlier, &c.now)
 		if verdict != c.verdict || errors.Is(err, ErrWorse) != c.worse {
@@ -199,7 +207,7 @@ func TestLineSurvivesItsFileAndIsShown(t *testing.T) {
 	})
 	floor := figures(&tally{first: samples{time.Millisecond}, tokens: 1000}, usage{cpu: map[string]time.Duration{"floor": 250 * time.Millisecond}, length: time.Second})
 	l.Floor = &floor
-	l.compareToFloor()
+	l.relate()
 	l.judge()
 	if want := map[string]float64{"first_p50": 2, "first_p99": 3, "cpu": 4}; !cmp.Equal(l.Ratio, want) {
 		t.Error(cmp.Diff(want, l.Ratio))

@@ -25,21 +25,22 @@ func (l *Line) judge() {
 		at("whole box, delivery p99", l.Delivery.P99, 100, "ms")
 		atLeast("whole box", float64(l.Tokens)/l.Seconds, 20_000, "tokens/s")
 	case l.Mode == "tool" && l.Level == 1 && l.Run.N > 0:
-		want := 7*fsync + l.Machine.Commit + 4
-		at("run with one tool call p50", l.Run.P50, want, "ms (7 fsyncs + 1 Postgres commit + 4 ms)")
-		l.Ratio["run_p50"] = ratio(l.Run.P50, want)
+		at("run with one tool call p50", l.Run.P50, l.toolBudget(), "ms (7 fsyncs + 1 Postgres commit + 4 ms)")
 	}
 	if v, ok := l.Extra["kib_per_socket"]; ok {
 		at("idle socket on the edge", v, 12, "KiB")
 	}
-	if v, ok := l.Extra["next_text_s"]; ok {
+	if v := l.Extra["next_text_s"]; v > 0 { // 0: nobody was killed in an answer
 		at("worker killed → next text", v, l.Extra["ack_wait_s"]+1, "s")
 	}
-	if v, ok := l.Extra["linear"]; ok {
+	if v, ok := l.Extra["linear"]; ok && l.Level > 1 { // one worker is what the others are measured by
 		atLeast("runs/s against linear", v, 0.9, "×")
 		at("spread of the load over workers", l.Extra["uneven"], 0.2, "of the mean")
 	}
-	if v, ok := l.Extra["to_empty"]; ok {
+	if v := l.Extra["to_empty"]; v > 0 {
 		at("first delta against an empty conversation", v, 1.2, "×")
+	}
+	if v := l.Ratio["delivery_p99_to_reading"]; v > 0 {
+		at("delivery p99 beside readers that stall, against beside ones that read", v, 1.25, "×")
 	}
 }

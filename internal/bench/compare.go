@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 
 	"github.com/go-json-experiment/json"
 )
@@ -64,14 +65,27 @@ func against(earlier []Line, l *Line) (string, error) {
 		return "not calm, no verdict", nil
 	}
 	var worse []error
+	var lacking []string
 	for _, name := range slices.Sorted(maps.Keys(l.Ratio)) {
 		was, now := old.Ratio[name], l.Ratio[name]
-		if was > 0 && now > was*worseBy {
+		switch {
+		case was <= 0:
+			lacking = append(lacking, name)
+		case now > was*worseBy:
 			worse = append(worse, fmt.Errorf("%w: %s %d: %s was %.3g and is %.3g", ErrWorse, l.Mode, l.Level, name, was, now))
 		}
 	}
-	if len(worse) > 0 {
-		return fmt.Sprintf("worse in %d of %d ratios", len(worse), len(l.Ratio)), errors.Join(worse...)
+	verdict := "no ratio is worse"
+	switch {
+	case len(l.Ratio) == 0:
+		return "it has no ratio, no verdict", nil
+	case len(lacking) == len(l.Ratio):
+		return "the earlier run has none of its ratios, no verdict", nil
+	case len(worse) > 0:
+		verdict = fmt.Sprintf("worse in %d of %d ratios", len(worse), len(l.Ratio))
 	}
-	return "no ratio is worse", nil
+	if len(lacking) > 0 {
+		verdict += "; the earlier run lacks " + strings.Join(lacking, ", ")
+	}
+	return verdict, errors.Join(worse...)
 }

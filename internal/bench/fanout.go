@@ -11,6 +11,12 @@ import (
 // answers are written into it.
 func (b *bench) fanout(ctx context.Context, level int) (*Line, error) {
 	line := b.line("fanout", level)
+	a := ask{Tokens: 2 * streamRate, Rate: streamRate, Size: tokenSize}
+	// The floor has as many sockets and frames, of answers of their own.
+	err := b.atFloor(ctx, line, level, func() load { return b.at(load{streams: level, ask: a, ramp: settle}) })
+	if err != nil {
+		return nil, err
+	}
 	user := b.user(fmt.Sprintf("fanout%d", level), 0)
 	speaker := b.newClient(b.parley(), user, window{})
 	defer speaker.close()
@@ -21,7 +27,7 @@ func (b *bench) fanout(ctx context.Context, level int) (*Line, error) {
 	if err := speaker.answer(ask{Tokens: 5, Size: tokenSize}); err != nil {
 		return nil, err
 	}
-	l := b.at(load{ask: ask{Tokens: 2 * streamRate, Rate: streamRate, Size: tokenSize}, ramp: settle})
+	l := b.at(load{ask: a, ramp: settle})
 	viewers := make([]*client, level)
 	for i := range viewers {
 		viewers[i] = b.newClient(b.parley(), user, l.window)

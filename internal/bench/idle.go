@@ -26,7 +26,6 @@ func (b *bench) idle(ctx context.Context, level int) (*Line, error) {
 	line.Figures = figures(&tally{}, u)
 	line.Extra["kib_per_socket"], line.Extra["kib_per_socket_floor"] = round(edge.each, 2), round(floor.each, 2)
 	line.Extra["open_s"], line.Extra["open_s_floor"] = round(edge.open.Seconds(), 2), round(floor.open.Seconds(), 2)
-	line.Ratio["kib_per_socket"] = ratio(edge.each, floor.each)
 	return b.done(ctx, line, u)
 }
 

@@ -38,8 +38,8 @@ type Line struct {
 	Level   int       `json:"level"`
 	Figures
 	Floor *Figures `json:"floor,omitempty"`
-	// Ratio is what is compared between two runs: figures over the floor's, or
-	// over what the fsyncs of the same run allow.
+	// Ratio is what is compared between two runs, see [Line.relate]: figures over
+	// the floor's, or over another yardstick of the same run.
 	Ratio map[string]float64 `json:"ratio,omitempty"`
 	// Extra is what only this mode measures.
 	Extra   map[string]float64 `json:"extra,omitempty"`
@@ -82,25 +82,6 @@ func figures(t *tally, u usage) Figures {
 		f.PeakMiB[role] = round(float64(n)/(1<<20), 1)
 	}
 	return f
-}
-
-// compareToFloor fills in the ratios.
-func (l *Line) compareToFloor() {
-	if l.Ratio == nil {
-		l.Ratio = map[string]float64{}
-	}
-	put := func(name string, r float64) {
-		if r > 0 {
-			l.Ratio[name] = r
-		}
-	}
-	if f := l.Floor; f != nil {
-		put("first_p50", ratio(l.First.P50, f.First.P50))
-		put("first_p99", ratio(l.First.P99, f.First.P99))
-		put("delivery_p50", ratio(l.Delivery.P50, f.Delivery.P50))
-		put("delivery_p99", ratio(l.Delivery.P99, f.Delivery.P99))
-		put("cpu", ratio(l.CPUTotal, f.CPUTotal))
-	}
 }
 
 // A table shows lines to a person as they come, so its columns have fixed widths.
@@ -176,7 +157,7 @@ func (l *Line) details(w io.Writer) {
 		}
 		fmt.Fprintf(w, "    %s: %s\n", name, strings.Join(parts, ", "))
 	}
-	show("to the floor", l.Ratio)
+	show("ratios", l.Ratio)
 	show("CPU s per 1,000 tokens", l.CPU)
 	show("this mode", l.Extra)
 	fmt.Fprintf(w, "    machine: fsync %.2f ms", l.Machine.Fsync)

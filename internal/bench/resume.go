@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
 )
 
 // resume cuts every socket at once while answers are being written, lets all of
@@ -12,6 +14,13 @@ import (
 // the present again. The readers then see their answers to the end.
 func (b *bench) resume(ctx context.Context, level int) (*Line, error) {
 	line := b.line("resume", level)
+	if b.stack != nil {
+		open, err := b.openAll(ctx, b.floorDoor(), "floor", level)
+		if err != nil {
+			return nil, fmt.Errorf("floor: %w", err)
+		}
+		line.Extra["open_p50_floor_ms"], line.Extra["open_p99_floor_ms"] = open.P50, open.P99
+	}
 	length := b.o.For + time.Second + time.Duration(level)*4*time.Millisecond
 	a := ask{Tokens: int(length.Seconds() * streamRate / 5), Rate: streamRate / 5, Size: tokenSize}
 	clients := make([]*client, level)
@@ -47,6 +56,27 @@ func (b *bench) resume(ctx context.Context, level int) (*Line, error) {
 	line.Extra["back_p50_ms"], line.Extra["back_p99_ms"], line.Extra["back_max_ms"] = back.P50, back.P99, back.Max
 	line.Extra["back"] = float64(back.N)
 	return b.done(ctx, line, u)
+}
+
+// openAll lets so many persons open a socket at once, and tells how long each
+// waited for it.
+func (b *bench) openAll(ctx context.Context, d door, name string, n int) (Spread, error) {
+	clients, took := make([]*client, n), make(samples, n)
+	defer closeAll(clients)
+	var g errgroup.Group
+	for i := range clients {
+		clients[i] = b.newClient(d, b.user(name, i), window{})
+		g.Go(func() error {
+			begun := b.clock.now()
+			err := clients[i].connect(ctx)
+			took[i] = b.clock.now() - begun
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return Spread{}, err
+	}
+	return took.spread(), nil
 }
 
 // fall asks, loses its socket at the given time, comes back and reads on.

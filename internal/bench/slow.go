@@ -36,8 +36,6 @@ func (b *bench) slow(ctx context.Context, level int) (*Line, error) {
 	line.Figures = figures(t, u)
 	line.Extra["stalled"] = float64(len(long))
 	line.Extra["reading_delivery_p50_ms"], line.Extra["reading_delivery_p99_ms"] = quiet.P50, quiet.P99
-	line.Ratio["delivery_p50_to_reading"] = ratio(line.Delivery.P50, quiet.P50)
-	line.Ratio["delivery_p99_to_reading"] = ratio(line.Delivery.P99, quiet.P99)
 	return b.done(ctx, line, u)
 }
 
