@@ -30,7 +30,7 @@ type hand struct {
 func newHand(w *world) *hand {
 	w.t.Helper()
 	near, far := mcp.NewInMemoryTransports()
-	server, err := tasks.New(w.store.Pool(), nil).Connect(w.ctx, far, nil)
+	server, err := tasks.New(w.store.Pool(), nil, nil).Connect(w.ctx, far, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -10,6 +10,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/modelcontextprotocol/go-sdk/mcp"
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/parleychat/parley/eventlog"
@@ -32,9 +33,11 @@ type Options struct {
 	// Slots is how many calls run at once; default 32.
 	Slots int
 	// Grace is how long running calls may finish after the context of Run ends; default 10 s.
-	Grace  time.Duration
-	Now    func() time.Time // default time.Now
-	Logger *slog.Logger     // default slog.Default()
+	Grace time.Duration
+	// Registerer takes the metrics; nil means they are not offered.
+	Registerer prometheus.Registerer
+	Now        func() time.Time // default time.Now
+	Logger     *slog.Logger     // default slog.Default()
 }
 
 // A Worker serves the built-in tool server. Any number may run.
@@ -42,6 +45,8 @@ type Worker struct {
 	opts   Options
 	log    *eventlog.Log
 	logger *slog.Logger
+	// reused counts calls whose id was used with other arguments.
+	reused prometheus.Counter
 }
 
 // New checks o and returns a worker that is not running yet.
@@ -61,7 +66,16 @@ func New(o Options) (*Worker, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	return &Worker{opts: o, log: o.Log, logger: o.Logger.With("role", "toolworker")}, nil
+	w := &Worker{opts: o, log: o.Log, logger: o.Logger.With("role", "toolworker"), reused: prometheus.NewCounter(prometheus.CounterOpts{
+		Namespace: "parley", Subsystem: "toolworker", Name: "call_id_reused_total",
+		Help: "Calls refused because their id was used with another tool or other arguments. Not zero is an alarm.",
+	})}
+	if o.Registerer != nil {
+		if err := o.Registerer.Register(w.reused); err != nil {
+			return nil, fmt.Errorf("toolworker: %w", err)
+		}
+	}
+	return w, nil
 }
 
 // Run carries out calls until ctx ends, then takes nothing new, lets running
@@ -119,7 +133,7 @@ type session struct {
 // connect starts the built-in server and its client over an in-memory transport.
 func (w *Worker) connect(ctx context.Context) (*session, error) {
 	near, far := mcp.NewInMemoryTransports()
-	server, err := tasks.New(w.opts.Pool, w.opts.Now).Connect(ctx, far, nil)
+	server, err := tasks.New(w.opts.Pool, w.opts.Now, w.alarm).Connect(ctx, far, nil)
 	if err != nil {
 		return nil, fmt.Errorf("toolworker: tasks server: %w", err)
 	}
@@ -259,6 +273,13 @@ func (w *Worker) persist(ctx context.Context, item *events.WorkItem, what string
 		case <-t.C:
 		}
 	}
+}
+
+// alarm tells of a call whose id was used before, with another tool or other
+// arguments: somebody else writes to work.>, or a bug. It is refused.
+func (w *Worker) alarm(c ledger.Call) {
+	w.reused.Inc()
+	w.logger.Error("call id used with other arguments", "call_id", c.CallID, "run_id", c.RunID, "conversation_id", c.ConversationID)
 }
 
 // answer returns what became of the call. An error means that nothing is decided yet.

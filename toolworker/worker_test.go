@@ -13,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
@@ -213,6 +214,76 @@ func TestDuplicatesHaveOneEffect(t *testing.T) {
 		if got := <-seen; got != first {
 			t.Errorf("answers differ: %s and %s", got, first)
 		}
+	}
+	var tasks int
+	if err := b.pool.QueryRow(testkit.Context(t), `SELECT count(*) FROM task`).Scan(&tasks); err != nil || tasks != 1 {
+		t.Errorf("%d tasks, %v", tasks, err)
+	}
+}
+
+// A call id that comes again with other arguments is refused, does nothing, and is
+// an alarm that names the call and not what was asked.
+func TestReusedCallIDIsAnAlarm(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, testkit.Postgres(t).App(t), 2*time.Second)
+	registry, said := prometheus.NewPedanticRegistry(), &testkit.Output{}
+	b.answers()
+	b.worker(func(o *toolworker.Options) {
+		o.Registerer, o.Logger = registry, slog.New(slog.NewTextHandler(said, nil))
+	})
+	alarms := func() float64 {
+		t.Helper()
+		list, err := registry.Gather()
+		if err != nil || len(list) != 1 || list[0].GetName() != "parley_toolworker_call_id_reused_total" {
+			t.Fatalf("metrics %v (%v)", list, err)
+		}
+		return list[0].GetMetric()[0].GetCounter().GetValue()
+	}
+	b.dispatch(item("call", "add_task", `{"title":"once"}`))
+	if r := b.next(); !r.OK || alarms() != 0 {
+		t.Fatalf("the first call: %+v, %v alarms", r, alarms())
+	}
+	other := item("call", "add_task", `{"title":"nobody may read this"}`)
+	data, err := other.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ref, err := other.Ref()
+	if err != nil {
+		t.Fatal(err)
+	}
+	js, err := jetstream.New(b.nc)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := make(chan events.Result, 1)
+	unsubscribe, err := b.log.Subscribe(ref.Result(), func(m *nats.Msg) {
+		if in, err := events.DecodeInbox(m.Data); err == nil {
+			told <- in.Command.(events.Result)
+		}
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unsubscribe()
+	// Without a Nats-Msg-Id, as from a stranger; INBOX knows the answer's id, so it is seen on its way.
+	if _, err := js.Publish(testkit.Context(t), ref.Work("tasks"), data); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case r := <-told:
+		if r.OK || r.Error == nil || r.Error.Code != events.ToolBadArgs {
+			t.Errorf("the second call: %+v %+v", r, r.Error)
+		}
+	case <-testkit.Context(t).Done():
+		t.Fatal("the second call is not answered")
+	}
+	if n := alarms(); n != 1 {
+		t.Errorf("%v alarms, want 1", n)
+	}
+	log := said.String()
+	if !strings.Contains(log, `level=ERROR msg="call id used with other arguments"`) || !strings.Contains(log, "call_id=call ") || strings.Contains(log, "nobody may") {
+		t.Errorf("the log says %q", log)
 	}
 	var tasks int
 	if err := b.pool.QueryRow(testkit.Context(t), `SELECT count(*) FROM task`).Scan(&tasks); err != nil || tasks != 1 {

@@ -165,11 +165,14 @@ func (c *toolworkerCmd) Run(ctx context.Context, e *env) error {
 		return err
 	}
 	defer b.close()
-	w, err := toolworker.New(toolworker.Options{Log: b.log, Pool: b.store.Pool(), Slots: c.Slots, Grace: c.Grace, Logger: e.logger})
+	a := c.role(e, b)
+	w, err := toolworker.New(toolworker.Options{
+		Log: b.log, Pool: b.store.Pool(), Slots: c.Slots, Grace: c.Grace, Logger: e.logger, Registerer: a.registry,
+	})
 	if err != nil {
 		return err
 	}
-	return together(ctx, w, c.role(e, b), roleFunc(b.nats.watch), roleFunc(b.follow))
+	return together(ctx, w, a, roleFunc(b.nats.watch), roleFunc(b.follow))
 }
 
 type recorderCmd struct {

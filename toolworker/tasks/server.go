@@ -82,10 +82,15 @@ func Tools() []events.Tool {
 	return list
 }
 
-// New returns the server. now is the clock of rows; nil means time.Now.
-func New(pool *pgxpool.Pool, now func() time.Time) *mcp.Server {
+// New returns the server. now is the clock of rows; nil means time.Now. reused is
+// told of each call whose id was used with other arguments before, which is never
+// normal; nil tells nobody.
+func New(pool *pgxpool.Pool, now func() time.Time, reused func(ledger.Call)) *mcp.Server {
 	if now == nil {
 		now = time.Now
+	}
+	if reused == nil {
+		reused = func(ledger.Call) {}
 	}
 	s := mcp.NewServer(&mcp.Implementation{Name: "parley-tasks", Version: "1"}, &mcp.ServerOptions{
 		Capabilities: &mcp.ServerCapabilities{Tools: &mcp.ToolCapabilities{}},
@@ -96,20 +101,23 @@ func New(pool *pgxpool.Pool, now func() time.Time) *mcp.Server {
 			Name: t.name, Description: t.description, InputSchema: jsontext.Value(t.schema),
 			Annotations: &mcp.ToolAnnotations{ReadOnlyHint: t.readOnly, DestructiveHint: &destructive, IdempotentHint: true},
 		}, func(ctx context.Context, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
-			return t.handle(ctx, pool, now, req)
+			return t.handle(ctx, pool, now, reused, req)
 		})
 	}
 	return s
 }
 
 // handle carries out one call: take the ledger row, run, store, commit.
-func (t *tool) handle(ctx context.Context, pool *pgxpool.Pool, now func() time.Time, req *mcp.CallToolRequest) (*mcp.CallToolResult, error) {
+func (t *tool) handle(
+	ctx context.Context, pool *pgxpool.Pool, now func() time.Time, reused func(ledger.Call), req *mcp.CallToolRequest,
+) (*mcp.CallToolResult, error) {
 	call, err := callOf(req)
 	if err != nil {
 		return nil, err
 	}
 	tx, answer, err := ledger.Take(ctx, pool, call)
 	if errors.Is(err, ledger.ErrArguments) {
+		reused(call)
 		return result(&ledger.Answer{Error: &events.ToolError{Code: events.ToolBadArgs, Message: "This call id was used with other arguments. Nothing was done."}}), nil
 	}
 	if err != nil {

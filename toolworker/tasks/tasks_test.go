@@ -28,13 +28,14 @@ type bench struct {
 	clock   *testkit.Clock
 	session *mcp.ClientSession
 	calls   int
+	reused  chan ledger.Call
 }
 
 func newBench(t *testing.T) *bench {
 	t.Helper()
-	b := &bench{t: t, pool: testkit.Postgres(t).App(t), clock: testkit.NewClock()}
+	b := &bench{t: t, pool: testkit.Postgres(t).App(t), clock: testkit.NewClock(), reused: make(chan ledger.Call, 8)}
 	near, far := mcp.NewInMemoryTransports()
-	server, err := tasks.New(b.pool, b.clock.Now).Connect(t.Context(), far, nil)
+	server, err := tasks.New(b.pool, b.clock.Now, func(c ledger.Call) { b.reused <- c }).Connect(t.Context(), far, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -211,8 +212,14 @@ func TestOneCallIDHasOneEffectAndOneAnswer(t *testing.T) {
 	}
 	other := c
 	other.Arguments = jsontext.Value(`{"title":"twice"}`)
+	if len(b.reused) != 0 {
+		t.Errorf("%d alarms for calls that are repeated", len(b.reused))
+	}
 	if a := b.do(other); a.OK || a.Error.Code != events.ToolBadArgs {
 		t.Errorf("the same id with other arguments: %+v", a)
+	}
+	if len(b.reused) != 1 || (<-b.reused).CallID != c.CallID {
+		t.Error("no alarm for an id that is used with other arguments")
 	}
 	same := c
 	same.Arguments = jsontext.Value(`{ "title": "once" }`)
