@@ -36,11 +36,17 @@ type Outcome struct {
 	Err *openai.Error
 }
 
+// usage is what the call has used, with what earlier attempts did where the
+// worker knows it.
+func (o *Outcome) usage() events.Usage {
+	return events.Usage{InputTokens: o.InputTokens, OutputTokens: o.OutputTokens, Estimated: o.Estimated}
+}
+
 // AfterModel says what to do with the outcome of a model call, seen from the
 // state that the commit will stand on. in is the delivery that holds the lease.
 func (r *Rules) AfterModel(s *events.Conversation, c Claim, out Outcome, in Input) Decision {
 	run := c.holds(s)
-	usage := events.Usage{InputTokens: out.InputTokens, OutputTokens: out.OutputTokens, Estimated: out.Estimated}
+	usage := out.usage()
 	switch {
 	case run == nil:
 		return commit(Drop)

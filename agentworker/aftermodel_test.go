@@ -11,7 +11,7 @@ import (
 func TestAfterModel(t *testing.T) {
 	t.Parallel()
 	calls := func(names ...string) Outcome {
-		o := Outcome{Completion: openai.Completion{FinishReason: "tool_calls"}}
+		o := Outcome{Completion: openai.Completion{FinishReason: "tool_calls", InputTokens: 10, OutputTokens: 3}}
 		for _, n := range names {
 			o.ToolCalls = append(o.ToolCalls, openai.ToolCall{Name: n, Arguments: `{}`})
 		}
@@ -21,9 +21,9 @@ func TestAfterModel(t *testing.T) {
 	for i := range many {
 		many[i] = "add_task"
 	}
-	text := Outcome{Completion: openai.Completion{Text: "hello", FinishReason: "stop"}}
-	failed := Outcome{Completion: openai.Completion{Text: "hel"}, Err: &openai.Error{Code: events.FailModelBusy, Message: "busy"}}
-	cut := Outcome{Completion: openai.Completion{Text: "hel"}, Err: &openai.Error{Code: events.FailModel, Cut: true}}
+	text := Outcome{Completion: openai.Completion{Text: "hello", FinishReason: "stop", InputTokens: 10, OutputTokens: 3}}
+	failed := Outcome{Completion: openai.Completion{Text: "hel", InputTokens: 10, OutputTokens: 3, Estimated: true}, Err: &openai.Error{Code: events.FailModelBusy, Message: "busy"}}
+	cut := Outcome{Completion: openai.Completion{Text: "hel", InputTokens: 10, OutputTokens: 3, Estimated: true}, Err: &openai.Error{Code: events.FailModel, Cut: true}}
 	tests := []struct {
 		state string
 		what  string
@@ -70,6 +70,11 @@ func TestAfterModel(t *testing.T) {
 			if len(d.Events) > 0 {
 				settled(t, s, in, d)
 			}
+			for _, e := range d.Events {
+				if u, ok := usageIn(e); ok && u != tt.out.usage() {
+					t.Errorf("%s has the usage %+v, and the model used %+v", e.EventType(), u, tt.out.usage())
+				}
+			}
 			for _, other := range []Claim{
 				{"another", 1, claim.Attempt, claim.Lease},
 				{run1, 2, claim.Attempt, claim.Lease},
@@ -81,6 +86,71 @@ func TestAfterModel(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// usageIn returns what e says was used, if it does.
+func usageIn(e events.Event) (u events.Usage, ok bool) {
+	switch e := e.(type) {
+	case events.StepCompleted:
+		return e.Usage, true
+	case events.RunCompleted:
+		return e.Usage, true
+	case events.RunFailed:
+		return e.Usage, true
+	case events.RunCancelled:
+		return e.Usage, true
+	}
+	return u, false
+}
+
+// However a run ends, its usage is that of its steps and of the call that was
+// open, each once.
+func TestUsageIsRecordedOnce(t *testing.T) {
+	t.Parallel()
+	first := events.Usage{InputTokens: 100, OutputTokens: 20}
+	both := events.Usage{InputTokens: 110, OutputTokens: 23, Estimated: true}
+	asked := events.StepCompleted{RunID: run1, Step: 1, Attempt: 1, Usage: first, FinishReason: "tool_calls", ToolCalls: []events.ToolCall{{CallID: callA, Name: "add_task", Arguments: []byte(`{}`)}}}
+	calls := states()["model"].then("m1", asked, called(callA))
+	model := calls.then("a.res", returned(callA), step(run1, 2, 1, lease(30, 1)))
+	stop, late := stopped(run1, events.WhyUser), stopped(run1, events.WhyDeadline)
+	answer := command(events.ResultID(callA), lease(30, 1), events.Result{CallID: callA, RunID: run1, OK: true})
+	again := answer
+	again.Lease.Delivery = 2
+	call := func(text string, err *openai.Error) *Outcome {
+		return &Outcome{Completion: openai.Completion{Text: text, FinishReason: "stop", InputTokens: 10, OutputTokens: 3, Estimated: true}, Err: err}
+	}
+	for name, tt := range map[string]struct {
+		history
+		in   Input
+		out  *Outcome // nil where no model call ends
+		want events.Usage
+	}{
+		"completed":                         {model, answer, call("done", nil), both},
+		"failed":                            {model, answer, call("do", &openai.Error{Code: events.FailModel}), both},
+		"nothing more to say":               {model, answer, call("", nil), both},
+		"cancelled while the model wrote":   {model.then("x", stop), answer, call("do", nil), both},
+		"too late while the model wrote":    {model.then("x", late), answer, call("do", nil), both},
+		"cancelled while a tool ran":        {calls.then("x", stop), answer, nil, first},
+		"too late while a tool ran":         {calls.then("x", late), answer, nil, first},
+		"cancelled, and its worker is dead": {model.then("x", stop), again, nil, first},
+	} {
+		s := tt.history.fold(t, conv)
+		d := testRules().Decide(s, tt.in)
+		if tt.out != nil {
+			d = testRules().AfterModel(s, claimOf(s.Active()), *tt.out, tt.in)
+		}
+		run := tt.then("end", d.Events...).fold(t, conv).Run(run1)
+		if !run.Status.Over() || run.Usage != tt.want {
+			t.Errorf("%s: %s with %+v, want %+v", name, run.Status, run.Usage, tt.want)
+		}
+		sum := events.Usage{}
+		for _, step := range run.Steps {
+			sum = sum.Add(step.Usage)
+		}
+		if run.Status == events.Completed && sum != run.Usage {
+			t.Errorf("%s: its steps used %+v, and it %+v", name, sum, run.Usage)
+		}
 	}
 }
 

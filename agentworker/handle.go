@@ -101,6 +101,7 @@ func (h *handler) run(ctx context.Context) error {
 		h.w.acked("ack", h.d.Ack())
 	}
 	var held Claim
+	var used events.Usage // by the attempts of held's step that are from here
 	defer func() {
 		if ctx.Err() != nil && held != (Claim{}) && !h.lostLease() {
 			h.handOver(ctx, held)
@@ -110,6 +111,9 @@ func (h *handler) run(ctx context.Context) error {
 		p, err := h.commit(ctx, step)
 		if err != nil {
 			return err
+		}
+		if p.claim.RunID != held.RunID || p.claim.Step != held.Step {
+			used = events.Usage{}
 		}
 		held = p.claim
 		if p.Signal {
@@ -146,6 +150,8 @@ func (h *handler) run(ctx context.Context) error {
 		emitted := make(chan error, 1)
 		go func() { emitted <- h.emit(ctx, p.due) }()
 		out := h.callModel(ctx, p)
+		used = used.Add(out.usage())
+		out.InputTokens, out.OutputTokens, out.Estimated = used.InputTokens, used.OutputTokens, used.Estimated
 		if err := <-emitted; err != nil {
 			return err
 		}

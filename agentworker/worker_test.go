@@ -245,6 +245,10 @@ func TestCancelCutsTheModelAndKeepsTheText(t *testing.T) {
 	if got := c.Run(run); got.Status != events.Cancelled || got.Receipt.Text != "one " || got.Answer() != "one " {
 		t.Errorf("run = %+v", got)
 	}
+	// What was cut is paid for, too: nobody sent its numbers.
+	if u := c.Run(run).Usage; u.InputTokens == 0 || u.OutputTokens != 1 || !u.Estimated {
+		t.Errorf("usage %+v", u)
+	}
 	<-b.model.Cut()
 	if d := time.Since(begun); d > agentWait/4 {
 		t.Errorf("the stop took %v: it came by renewal, not by signal", d)
