@@ -36,7 +36,7 @@ func phases() []phase {
 
 		{name: "chaos3", what: "the same for 3 minutes, with NATS as a cluster of three", needs: []string{"build"}, full: true, alone: true, run: runChaos("--for", "3m", "--nodes", "3")},
 		{name: "plants", what: "every planted bug caught by chaos", needs: []string{"build-faults"}, full: true, alone: true, timeout: time.Hour, run: runPlants},
-		{name: "start", what: "a fresh clone starts, starts again and stops in time", needs: []string{"build"}, full: true, alone: true, timeout: 20 * time.Minute, run: runStart},
+		{name: "start", what: "a fresh clone starts in time, ends in a working chat, stops, and does so again", needs: []string{"build"}, full: true, alone: true, timeout: 20 * time.Minute, run: runStart},
 		{name: "firefox", what: "send, stream, resume and stop in Firefox", needs: []string{"install", "page", "build"}, after: []string{"tools"}, full: true, alone: true, run: runFirefox},
 		{name: "webkit", what: "the same in WebKit", needs: []string{"install", "page", "build"}, after: []string{"tools"}, full: true, alone: true, run: runWebKit},
 		{name: "lighthouse", what: "the page on a phone and a slow line, by Lighthouse", needs: []string{"install", "page", "build"}, after: []string{"tools"}, full: true, alone: true, run: runLighthouse},

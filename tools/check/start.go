@@ -79,8 +79,8 @@ type start struct {
 	mark string // what the command line of every process of it contains
 }
 
-// measure starts dev, waits until it is ready, stops it as Ctrl-C in a terminal
-// does, and looks whether anything is left.
+// measure starts dev, waits until it is ready, chats, stops it as Ctrl-C in a
+// terminal does, and looks whether anything is left.
 func (s start) measure(ctx context.Context, j *job, name string, budget time.Duration) error {
 	j.at("%s", name)
 	ctx, cancel := context.WithTimeoutCause(ctx, 3*budget+30*time.Second, errors.New(name+": parley dev was never ready"))
@@ -104,6 +104,16 @@ func (s start) measure(ctx context.Context, j *job, name string, budget time.Dur
 		return fmt.Errorf("%s: parley dev ended: %w", name, errors.Join(err, context.Cause(ctx)))
 	}
 	j.judge(name, time.Since(begun), budget)
+	// It ends in a working chat, or it was no start.
+	at, err := out.address()
+	if err == nil {
+		err = visit(ctx, at)
+	}
+	if err != nil {
+		j.fail("a chat after the "+name, err.Error())
+	} else {
+		j.pass(1)
+	}
 	begun = time.Now()
 	if err := syscall.Kill(-cmd.Process.Pid, syscall.SIGINT); err != nil {
 		return err
@@ -164,6 +174,17 @@ type watched struct {
 	seen chan struct{}
 	text strings.Builder
 	told bool
+}
+
+// address returns where the program says that it serves.
+func (w *watched) address() (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	m := opened.FindStringSubmatch(w.text.String())
+	if m == nil {
+		return "", errors.New("parley dev does not say where it is open")
+	}
+	return m[1], nil
 }
 
 func (w *watched) Write(p []byte) (int, error) {
