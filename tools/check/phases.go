@@ -45,6 +45,7 @@ func phases() []phase {
 		{name: "test-pooler", what: "Go tests that use Postgres, through PgBouncer in transaction mode", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPooler},
 		{name: "platforms", what: "builds for linux/arm64 and darwin/arm64, tests included", after: []string{"page"}, full: true, alone: true, timeout: 20 * time.Minute, run: runPlatforms},
 		{name: "search", what: "every state of small worlds under the agent's rules", needs: []string{"build"}, full: true, alone: true, timeout: 20 * time.Minute, run: runSearch},
+		{name: "verify", what: "`parley verify` on a million events, and not slowly", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, run: runVerify},
 		{name: "outages", what: "NATS, Postgres and the disk away for 30 s, under real processes", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, timeout: 20 * time.Minute, run: runOutages},
 		{name: "drills", what: "the steps of docs/operations.md, carried out", needs: []string{"build"}, after: []string{"tools"}, full: true, alone: true, run: runDrills},
 		{name: "fuzz", what: "each fuzz target for 30 s", needs: []string{"build"}, full: true, alone: true, timeout: time.Hour, run: runFuzz},

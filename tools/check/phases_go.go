@@ -10,6 +10,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 )
 
@@ -75,6 +77,49 @@ func searched(out string) (sum string, passed int) {
 	}
 	return sum, strings.Count(out, "--- PASS: ")
 }
+
+// verifyFloor is what `parley verify` reaches on a machine that has other things
+// to do as well, in events a second. What it promises is promised for a calm one.
+const (
+	verifyFloor   = 40_000
+	verifyPromise = 100_000
+)
+
+// runVerify verifies an archive of a million events once. The benchmark fails by
+// itself where a difference is found.
+func runVerify(ctx context.Context, j *job) error {
+	j.at("writing a million events, and reading them")
+	out, err := j.output(ctx, command{
+		env:  []string{"PARLEY_TEST_TIMEOUT=8m"},
+		args: []string{"go", "test", "-count=1", "-timeout=9m", "-run=^$", "-bench=^BenchmarkVerify$", "-benchtime=1x", "./recorder"},
+	})
+	if err != nil {
+		return err
+	}
+	return j.verified(out)
+}
+
+// verified judges what the benchmark measured.
+func (j *job) verified(out string) error {
+	m := eventsPerSecond.FindStringSubmatch(out)
+	if m == nil {
+		return errors.New("nothing was verified")
+	}
+	got, err := strconv.ParseFloat(m[1], 64)
+	if err != nil {
+		return err
+	}
+	line := fmt.Sprintf("parley verify: %.0f events/s (at least %d; promised for a calm machine: %d)", got, verifyFloor, verifyPromise)
+	j.note(line)
+	if got < verifyFloor {
+		j.fail("parley verify", line)
+		return nil
+	}
+	j.pass(1)
+	return nil
+}
+
+var eventsPerSecond = regexp.MustCompile(`(?m)^BenchmarkVerify\S*\s.*\s([0-9.e+]+) events/s(?:\s|$)`)
 
 // runFuzz gives each fuzz target of the tree half a minute. An input that breaks
 // one is left in its package's testdata, to be committed with the repair.
