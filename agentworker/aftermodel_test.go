@@ -135,7 +135,7 @@ func TestUsageIsRecordedOnce(t *testing.T) {
 		"too late while a tool ran":         {calls.then("x", late), answer, nil, first},
 		"cancelled, and its worker is dead": {model.then("x", stop), again, nil, first},
 	} {
-		s := tt.history.fold(t, conv)
+		s := tt.fold(t, conv)
 		d := testRules().Decide(s, tt.in)
 		if tt.out != nil {
 			d = testRules().AfterModel(s, claimOf(s.Active()), *tt.out, tt.in)

@@ -369,55 +369,6 @@ func TestScheduledMessageArrivesAndReplaces(t *testing.T) {
 	}
 }
 
-func TestProvisionRepeatsAndFindsDrift(t *testing.T) {
-	t.Parallel()
-	nc := testkit.NATS(t)
-	ctx := testkit.Context(t)
-	var wg sync.WaitGroup
-	for range 4 {
-		wg.Go(func() {
-			if err := eventlog.Provision(ctx, nc, eventlog.Layout{}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
-	if err := eventlog.Provision(ctx, nc, eventlog.Layout{AgentAckWait: time.Minute}); !errors.Is(err, eventlog.ErrDrift) {
-		t.Errorf("a consumer with another AckWait: %v", err)
-	}
-	js, err := jetstream.New(nc)
-	if err != nil {
-		t.Fatal(err)
-	}
-	stream, err := js.Stream(ctx, events.StreamLog)
-	if err != nil {
-		t.Fatal(err)
-	}
-	cfg := stream.CachedInfo().Config
-	cfg.Discard = jetstream.DiscardOld
-	if _, err := js.UpdateStream(ctx, cfg); err != nil {
-		t.Fatal(err)
-	}
-	if err := eventlog.Provision(ctx, nc, eventlog.Layout{}); !errors.Is(err, eventlog.ErrDrift) {
-		t.Errorf("a stream that drops old commits: %v", err)
-	}
-	other := testkit.NATS(t)
-	if js, err = jetstream.New(other); err != nil {
-		t.Fatal(err)
-	}
-	forgetful := cfg
-	forgetful.Discard, forgetful.MaxAge, forgetful.Storage = jetstream.DiscardNew, time.Hour, jetstream.MemoryStorage
-	if _, err := js.CreateStream(ctx, forgetful); err != nil {
-		t.Fatal(err)
-	}
-	if err := eventlog.Provision(ctx, other, eventlog.Layout{}); !errors.Is(err, eventlog.ErrDrift) {
-		t.Errorf("a log in memory that forgets after an hour: %v", err)
-	}
-	if _, err := eventlog.Open(ctx, testkit.NATS(t), slog.New(slog.DiscardHandler)); err == nil {
-		t.Error("a server without streams was opened")
-	}
-}
-
 func TestDeadLetterKeepsTheMessageOnce(t *testing.T) {
 	t.Parallel()
 	nc := testkit.NATS(t)

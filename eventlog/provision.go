@@ -63,6 +63,7 @@ func (y Layout) streams() []jetstream.StreamConfig {
 			Name: events.StreamTimer, Subjects: []string{"timer.at.>", "timer.fired.>"},
 			Retention: jetstream.WorkQueuePolicy, MaxMsgSize: 16 << 10, Duplicates: dedupe,
 			Storage: jetstream.FileStorage, Replicas: r, AllowMsgSchedules: true, AllowMsgTTL: true,
+			AllowRollup: true, // schedules need it, and the server sets it itself
 		},
 		{
 			Name: events.StreamDLQ, Subjects: []string{"dlq.>"},
@@ -110,7 +111,7 @@ func (y Layout) consumers() []consumer {
 }
 
 // Provision creates the streams and consumers of y that do not exist. It never
-// changes or deletes one: a difference in the fields that it sets is ErrDrift,
+// changes or deletes one: a difference in anything that matters is ErrDrift,
 // named. It may be run at any time, by several at once.
 func Provision(ctx context.Context, nc *nats.Conn, y Layout) error {
 	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(PublishTimeout))
@@ -144,21 +145,32 @@ func Provision(ctx context.Context, nc *nats.Conn, y Layout) error {
 	return nil
 }
 
-// always are the fields whose zero value is a setting too: a log that forgets
-// by age, or lives in memory, is not the log.
-var always = []string{"Retention", "Storage", "Discard", "MaxAge", "AckPolicy", "DeliverPolicy", "FilterSubjects"}
+// free are the fields that an operator may set, and those that the server does:
+// none of them changes what is stored, for how long, or who gets it.
+var free = []string{"Name", "Description", "Metadata", "Placement", "Compression", "FirstSeq", "SampleFrequency", "PauseUntil"}
 
-// drift names the fields that want sets and have has otherwise. The server
-// adds fields of its own, such as _nats.* metadata.
+// drift names the fields that want and have differ in. A zero is a setting, too:
+// a log that keeps so many commits of a conversation, or forgets by age, is not
+// the log. Where the server writes -1 for no limit, that is what zero means.
 func drift(want, have any) string {
 	var names []string
 	w, h := reflect.ValueOf(want), reflect.ValueOf(have)
 	for i := range w.NumField() {
 		name := w.Type().Field(i).Name
-		if f := w.Field(i); (!f.IsZero() || slices.Contains(always, name)) && !reflect.DeepEqual(f.Interface(), h.Field(i).Interface()) {
-			names = append(names, fmt.Sprintf("%s is %v, wanted %v", name, h.Field(i), f))
+		if !slices.Contains(free, name) && !same(w.Field(i), h.Field(i)) {
+			names = append(names, fmt.Sprintf("%s is %v, wanted %v", name, h.Field(i), w.Field(i)))
 		}
 	}
 	slices.Sort(names)
 	return strings.Join(names, "; ")
+}
+
+func same(a, b reflect.Value) bool {
+	switch {
+	case a.CanInt():
+		return max(a.Int(), 0) == max(b.Int(), 0)
+	case a.Kind() == reflect.Slice && a.Len() == 0:
+		return b.Len() == 0
+	}
+	return reflect.DeepEqual(a.Interface(), b.Interface())
 }
