@@ -184,7 +184,7 @@ func (p *person) message(t *talk, id string, parent events.RunID) (*request, out
 	conv := events.ConversationIDFor(p.id, events.MessageID(id))
 	if t != nil {
 		m.conv, conv = t.id, t.id
-		if p.rng.IntN(8) == 0 {
+		if p.rng.IntN(8) == 0 || p.w.habit.rude {
 			m.busy = "interrupt"
 		}
 	}

@@ -35,6 +35,7 @@ type scene struct {
 type habit struct {
 	verb string // what they say, if not everything
 	act  string // what they do most
+	rude bool   // they always interrupt what is being written
 }
 
 // A death is a place at which processes of a role kill themselves, after they
@@ -77,6 +78,12 @@ func slowly(s scene) scene {
 	return s
 }
 
+// rudely lets persons interrupt, so that answers end early with a message behind.
+func rudely(s scene) scene {
+	s.rude = true
+	return s
+}
+
 // left leaves a bug that chaos only meets by chance to another proof.
 func left(elsewhere string, s scene) scene {
 	s.elsewhere = elsewhere
@@ -85,7 +92,7 @@ func left(elsewhere string, s scene) scene {
 
 // often lets persons do one thing most of the time.
 func often(act, verb string, s scene) scene {
-	s.habit = habit{verb, act}
+	s.verb, s.act = verb, act
 	return s
 }
 
@@ -103,6 +110,7 @@ func scenes() map[fault.Bug]scene {
 		fault.LostLeaseAcks:       slowly(preferring([]string{faultPause, faultKill}, agents)),
 		fault.EmitFromDecision:    dying(roleAgent, fault.WorkBefore, 8),
 		fault.TakeoverNoTimer:     dying(roleAgent, fault.TimerBefore, 12),
+		fault.EndStartsNothing:    rudely(slowly(calm)),
 		fault.CancelEndsRun:       often(actCancel, verbAdd, preferring([]string{faultPause, faultPostgres}, tools)),
 		fault.DrainCompletes:      slowly(preferring([]string{faultTerm}, agents)),
 		fault.StopDropsText:       calm,

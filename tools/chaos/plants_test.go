@@ -1,6 +1,7 @@
 package main
 
 import (
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -51,6 +52,26 @@ func TestEveryBugBreaksWhatIsChecked(t *testing.T) {
 			if !slices.Contains(checks, name) {
 				t.Errorf("%s breaks %s, which is not checked", bug, name)
 			}
+		}
+	}
+}
+
+// The rude always interrupt, others now and then; nobody at the first message.
+func TestTheRudeInterrupt(t *testing.T) {
+	t.Parallel()
+	for _, rude := range []bool{false, true} {
+		p := &person{w: &crowd{habit: habit{rude: rude}}, rng: rand.New(rand.NewPCG(1, 2))}
+		if _, m := p.message(nil, newID(), ""); m.busy != "" {
+			t.Errorf("a first message has %q", m.busy)
+		}
+		n := 0
+		for range 100 {
+			if _, m := p.message(&talk{id: "c"}, newID(), ""); m.busy == "interrupt" {
+				n++
+			}
+		}
+		if n == 0 || (n == 100) != rude {
+			t.Errorf("rude %v: %d of 100 interrupt", rude, n)
 		}
 	}
 }
