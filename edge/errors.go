@@ -94,10 +94,10 @@ func unavailable(what string, cause error) *apiError {
 	}
 }
 
-// unreadable tells of a conversation with a commit that this build cannot read:
-// trying again does not help. It is nil for any other error.
+// unreadable tells of a conversation with a commit that this build cannot read, or
+// that is not where it belongs: trying again does not help. It is nil for any other error.
 func unreadable(cause error) *apiError {
-	for _, e := range []error{events.ErrVersion, events.ErrMalformed, events.ErrForeign} {
+	for _, e := range []error{events.ErrVersion, events.ErrMalformed, events.ErrForeign, eventlog.ErrGap} {
 		if errors.Is(cause, e) {
 			return &apiError{
 				status: http.StatusInternalServerError, code: codeUnreadable, cause: cause,

@@ -28,7 +28,7 @@ type memory struct {
 func newMemory(t testing.TB, nc *nats.Conn) *memory {
 	t.Helper()
 	m := &memory{convs: map[events.Ref]*events.Conversation{}, raw: map[events.Ref][][]byte{}}
-	sub, err := nc.Subscribe("live.log.>", func(msg *nats.Msg) { m.record(msg.Data) })
+	sub, err := nc.Subscribe("live.log.>", m.record)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -39,19 +39,22 @@ func newMemory(t testing.TB, nc *nats.Conn) *memory {
 	return m
 }
 
-func (m *memory) record(raw []byte) {
-	c, err := events.DecodeCommit(raw)
+// record keeps a commit, unless it cannot be read or is not where it belongs: a
+// recorder tells of that and goes on.
+func (m *memory) record(msg *nats.Msg) {
+	c, err := events.DecodeCommit(msg.Data)
 	if err != nil {
-		return // as a recorder, which tells of it and goes on
+		return
 	}
 	r := must(c.Ref())
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if m.convs[r] == nil {
-		m.convs[r] = events.NewConversation(r)
+	conv := m.convs[r]
+	if conv == nil {
+		conv = events.NewConversation(r)
 	}
-	if m.convs[r].Apply(c) == nil {
-		m.raw[r] = append(m.raw[r], raw)
+	if msg.Subject == "live."+r.Log() && conv.Apply(c) == nil {
+		m.convs[r], m.raw[r] = conv, append(m.raw[r], msg.Data)
 	}
 }
 

@@ -25,8 +25,15 @@ func TestUnreadableConversation(t *testing.T) {
 	foreign := must((&events.Commit{
 		V: events.Version, UserID: "bob", ConversationID: "his", N: 1, CommitID: "x", Time: testkit.Epoch, Events: []events.Event{events.ConversationPinned{Pinned: true}},
 	}).Encode())
+	seventh := bytes.Replace(bytes.Replace(foreign, []byte(`"his"`), []byte(`"seventh"`), 1), []byte(`"bob"`), []byte(`"ana"`), 1)
+	seventh = bytes.Replace(seventh, []byte(`"n":1`), []byte(`"n":7`), 1)
+	if k, err := events.DecodeCommit(seventh); err != nil || k.N != 7 || must(k.Ref()) != ref("ana", "seventh") {
+		t.Fatalf("a commit in the wrong place: %s %v", seventh, err)
+	}
 	for name, raw := range map[string][]byte{
 		"nonsense": []byte("nonsense"),
+		"another":  foreign,
+		"seventh":  seventh,
 		"newer":    bytes.Replace(foreign, []byte(`"v":1`), []byte(`"v":2`), 1),
 		"large":    bytes.Repeat([]byte("x"), 1<<20-1<<10),
 	} {
@@ -45,6 +52,8 @@ func TestUnreadableConversation(t *testing.T) {
 		} {
 			if r := w.do("ana", call.method, call.path, call.body); r.status != http.StatusInternalServerError || r.code(t) != codeUnreadable {
 				t.Errorf("%s: %s %s: %d %s", name, call.method, call.path, r.status, r.body)
+			} else if bytes.Contains(r.body, []byte("bob")) {
+				t.Errorf("%s: %s %s tells what is bob's: %s", name, call.method, call.path, r.body)
 			}
 		}
 		if r := w.do("ana", "GET", path+"/events", "", "Accept", "text/event-stream"); r.status != http.StatusInternalServerError || r.code(t) != codeUnreadable {
@@ -65,5 +74,7 @@ func TestUnreadableConversation(t *testing.T) {
 	}
 	if logs := w.logs.String(); !strings.Contains(logs, codeUnreadable) || !strings.Contains(logs, "unknown version 2") {
 		t.Error("the log does not say what cannot be read")
+	} else if !strings.Contains(logs, "of another conversation") || !strings.Contains(logs, "gap in the") {
+		t.Error("the log does not say what is in the wrong place")
 	}
 }

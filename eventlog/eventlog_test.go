@@ -174,6 +174,20 @@ func TestReadPagesAndFindsGaps(t *testing.T) {
 	if _, err := l.Read(ctx, r, 0); !errors.Is(err, eventlog.ErrGap) {
 		t.Errorf("a missing commit gave %v", err)
 	}
+	// What is another's is handed to nobody, wherever it stands.
+	raw, err := commitOf(other, 1, "b").Encode()
+	if err == nil {
+		_, err = js.Publish(ctx, r.Log(), raw)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.Read(ctx, r, last+1); !errors.Is(err, events.ErrForeign) {
+		t.Errorf("reading another's commit gave %v", err)
+	}
+	if _, _, err := l.Last(ctx, r); !errors.Is(err, events.ErrForeign) {
+		t.Errorf("another's commit as the last gave %v", err)
+	}
 }
 
 // archive holds encoded commits in order.
@@ -229,6 +243,12 @@ func TestHistoryJoinsArchiveAndTail(t *testing.T) {
 	}
 	if _, err := l.History(ctx, a[:5], r, 0); !errors.Is(err, eventlog.ErrGap) {
 		t.Errorf("an archive with a hole gave %v", err)
+	}
+	if a[3], err = commitOf(refOf(t, "bob", "c1"), 4, "his").Encode(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := l.History(ctx, a, r, 0); !errors.Is(err, events.ErrForeign) {
+		t.Errorf("an archive with another's commit gave %v", err)
 	}
 }
 

@@ -169,7 +169,7 @@ func (l *Log) read(ctx context.Context, r events.Ref, from uint64, limit int) (l
 			return nil, false, fmt.Errorf("read log: %w", err)
 		}
 		for _, m := range batch {
-			c, err := events.DecodeCommit(m.Data)
+			c, err := decode(r, m.Data)
 			if err != nil {
 				return nil, false, fmt.Errorf("read log at %d: %w", m.Sequence, err)
 			}
@@ -185,13 +185,23 @@ func (l *Log) read(ctx context.Context, r events.Ref, from uint64, limit int) (l
 	}
 }
 
+// decode reads a commit of r. One of another conversation in its place is an error
+// for every reader: what is somebody else's is handed to nobody.
+func decode(r events.Ref, raw []byte) (*events.Commit, error) {
+	c, err := events.DecodeCommit(raw)
+	if err == nil && (c.UserID != r.User() || c.ConversationID != r.Conversation()) {
+		return nil, fmt.Errorf("commit %d: %w", c.N, events.ErrForeign)
+	}
+	return c, err
+}
+
 // Last returns the newest commit of r; ok is false if there is none.
 func (l *Log) Last(ctx context.Context, r events.Ref) (s Stored, ok bool, err error) {
 	m, err := l.last(ctx, events.StreamLog, r.Log())
 	if err != nil || m == nil {
 		return Stored{}, false, err
 	}
-	c, err := events.DecodeCommit(m.Data)
+	c, err := decode(r, m.Data)
 	if err != nil {
 		return Stored{}, false, fmt.Errorf("last commit: %w", err)
 	}

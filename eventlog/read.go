@@ -177,6 +177,9 @@ func (l *Log) page(ctx context.Context, a Archive, r events.Ref, after uint64, l
 		skip = math.MaxInt
 	}
 	tail, more, err := l.read(ctx, r, from, skip)
+	if errors.Is(err, ErrGap) {
+		return nil, false, errMoved // trimmed while it was read, or it stays so
+	}
 	if err != nil || len(tail) == 0 {
 		return nil, false, err
 	}
@@ -203,7 +206,7 @@ func (l *Log) page(ctx context.Context, a Archive, r events.Ref, after uint64, l
 	}
 	list = make([]Stored, 0, min(len(old)+len(tail), limit))
 	for i, raw := range old {
-		c, err := events.DecodeCommit(raw)
+		c, err := decode(r, raw)
 		if err != nil {
 			return nil, false, fmt.Errorf("archive: commit %d: %w", after+uint64(i)+1, err)
 		}
