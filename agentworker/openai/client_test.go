@@ -95,9 +95,7 @@ func describe(c openai.Completion, err error) string {
 	if c.FinishReason != "" {
 		fmt.Fprintf(&b, "finish: %s\n", c.FinishReason)
 	}
-	if !c.Estimated {
-		fmt.Fprintf(&b, "usage: %d %d\n", c.InputTokens, c.OutputTokens)
-	}
+	fmt.Fprintf(&b, "usage: %d %d%s\n", c.InputTokens, c.OutputTokens, map[bool]string{true: " estimated"}[c.Estimated])
 	if e, ok := errors.AsType[*openai.Error](err); ok {
 		fmt.Fprintf(&b, "error: %s%s\n", e.Code, map[bool]string{true: " cut"}[e.Cut])
 	} else if err != nil {
@@ -290,6 +288,38 @@ func TestNewRefusesWhatIsNoURL(t *testing.T) {
 	for _, u := range []string{"localhost:8080", "ftp://host/v1", "http://", "://"} {
 		if _, err := openai.New(openai.Options{BaseURL: u}); err == nil {
 			t.Errorf("%q was taken", u)
+		}
+	}
+}
+
+// Where a provider tells no usage, every four bytes that went there and came back
+// count as a token: instructions, history, calls and their results, and the tools.
+func TestUsageThatIsNotToldIsEstimated(t *testing.T) {
+	t.Parallel()
+	req := openai.Request{
+		Model: "m",
+		Messages: []openai.Message{
+			{Role: openai.System, Text: strings.Repeat("s", 400)},
+			{Role: openai.User, Text: strings.Repeat("ü", 20)},
+			{Role: openai.Assistant, ToolCalls: []openai.ToolCall{{CallID: "c1", Name: "look", Arguments: `{"at":"x"}`}}},
+			{Role: openai.ToolReply, CallID: "c1", Text: strings.Repeat("r", 4000)},
+		},
+		Tools: []openai.Tool{{Name: "look", Description: strings.Repeat("d", 36), Schema: []byte(`{"type":"object"}`)}},
+	}
+	for answer, want := range map[string]openai.Completion{
+		`{"content":"` + strings.Repeat("a", 41) + `"}`: {InputTokens: 1128, OutputTokens: 11, Estimated: true},
+		`{"tool_calls":[{"index":0,"id":"x","type":"function","function":{"name":"look","arguments":"{\"at\":\"somewhere\"}"}}]}`: {InputTokens: 1128, OutputTokens: 6, Estimated: true},
+	} {
+		client := newClient(t, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/event-stream")
+			_, err := fmt.Fprintf(w, "data: {\"choices\":[{\"index\":0,\"delta\":%s,\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n", answer)
+			if err != nil {
+				t.Error(err)
+			}
+		})
+		out, err := client.Stream(testkit.Context(t), req, func(string) {})
+		if err != nil || out.InputTokens != want.InputTokens || out.OutputTokens != want.OutputTokens || !out.Estimated {
+			t.Errorf("%s costs %d and %d, estimated %v (%v), want %d and %d", answer, out.InputTokens, out.OutputTokens, out.Estimated, err, want.InputTokens, want.OutputTokens)
 		}
 	}
 }
