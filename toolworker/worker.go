@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"github.com/go-json-experiment/json/jsontext"
@@ -342,8 +343,8 @@ func fit(v jsontext.Value) (jsontext.Value, bool) {
 	if len(v) <= events.MaxResult {
 		return v, false
 	}
-	// Quoting may double the bytes.
-	text := string(v[:events.MaxResult/2])
+	// Quoting may double the bytes, and a character may stand across the cut.
+	text := strings.ToValidUTF8(string(v[:events.MaxResult/2-1]), "")
 	quoted, err := jsontext.AppendQuote(nil, text)
 	if err != nil && len(quoted) == 0 {
 		return jsontext.Value(`""`), true
