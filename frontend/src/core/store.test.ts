@@ -64,16 +64,34 @@ describe('signing in', () => {
   });
 
   it('waits for a server that is not there yet', async () => {
-    const { store, server } = page(undefined, { remembered: 'ada' });
-    server.outage = Object.assign(new Error('The server cannot be reached.'), { code: 'network' });
+    const { store, server, session } = page(undefined, { remembered: 'ada' });
+    const away = Object.assign(new Error('The server cannot be reached.'), { code: 'network' });
+    [server.outage, session.refuse] = [away, away];
     const started = store.start();
     await settle(3000);
     expect(store.getState().session.status).toBe('unknown');
     expect(store.getState().connection.status).toBe('offline');
     server.outage = undefined;
+    delete session.refuse;
     await settle(20_000);
     await started;
     expect(store.getState().session.status).toBe('signed-in');
+  });
+
+  it('asks for the configuration and the token side by side, and for one alone if the other has come', async () => {
+    const { store, server } = page(undefined, { remembered: 'ada' });
+    server.outage = Object.assign(new Error('The server cannot be reached.'), { code: 'network' });
+    const started = store.start();
+    await settle(100);
+    expect(store.getState().session).toEqual({ status: 'signed-in', userId: 'ada' });
+    expect(store.getState().config).toBeUndefined();
+    await settle(600);
+    expect(store.getState().session).toEqual({ status: 'signed-in', userId: 'ada' });
+    server.outage = undefined;
+    await settle(20_000);
+    await started;
+    expect(store.getState().config?.model.label).toBe('Demo');
+    expect(store.getState().connection.status).toBe('online');
   });
 
   it('[5] forgets everything on signing out', async () => {

@@ -367,11 +367,14 @@ export function createStore(deps: Deps): Store {
       if (user !== undefined) k.patch({ session: { status: 'unknown', userId: user } });
       for (let wait = 500; ; wait = Math.min(15_000, wait * 2)) {
         try {
-          if (!k.state.config) k.patch({ config: await deps.api.config() });
-          // Somebody has signed in by hand meanwhile.
-          if (k.state.session.status !== 'unknown' && k.state.session.status !== 'signing-in') return;
-          if (user !== undefined) await signIn(user);
-          else if (k.state.session.status === 'unknown') k.patch({ session: { status: 'signed-out' } });
+          // Side by side: on a slow line each of them is a round trip.
+          const asked = await Promise.allSettled([
+            k.state.config ? undefined : deps.api.config().then((config) => k.patch({ config })),
+            user !== undefined && k.state.session.status === 'unknown' ? signIn(user) : undefined,
+          ]);
+          for (const answer of asked) if (answer.status === 'rejected') throw answer.reason;
+          if (user === undefined && k.state.session.status === 'unknown')
+            k.patch({ session: { status: 'signed-out' } });
           return;
         } catch (err) {
           const error = errorInfo(err);
@@ -379,10 +382,13 @@ export function createStore(deps: Deps): Store {
             k.patch({ session: { status: 'signed-out', error } });
             return;
           }
-          k.patch({
-            session: { status: 'unknown', error },
-            connection: { status: 'offline', since: deps.now(), retryAt: deps.now() + wait },
-          });
+          // Who was let in needs the configuration only, and the socket tells of the connection.
+          if (k.state.session.status !== 'signed-in') {
+            k.patch({
+              session: { status: 'unknown', error },
+              connection: { status: 'offline', since: deps.now(), retryAt: deps.now() + wait },
+            });
+          }
           await new Promise((resolve) => setTimeout(resolve, wait));
         }
       }
