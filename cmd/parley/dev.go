@@ -384,13 +384,19 @@ func (m *machine) watchServers(ctx context.Context) error {
 	case <-ctx.Done():
 		return nil
 	case <-m.nats.Fatal():
-		return m.nats.Err()
+		return m.gone("message server", m.nats.Err())
 	case <-gone:
-		if err := m.postgres.Err(); err != nil {
-			return err
-		}
-		return errors.New("postgres has stopped")
+		return m.gone("Postgres", m.postgres.Err())
 	}
+}
+
+// gone says what to do about a private server that has ended, and why it has.
+func (m *machine) gone(server string, why error) error {
+	const todo = "the private %s is gone, and parley dev with it: start parley dev again, what was accepted is kept in %s and goes on"
+	if why == nil {
+		return fmt.Errorf(todo, server, m.data.Path())
+	}
+	return fmt.Errorf(todo+" (%w)", server, m.data.Path(), why)
 }
 
 // announce tells other processes of this user how to join and where to talk to.

@@ -233,6 +233,41 @@ func TestDevSurvivesAKill(t *testing.T) {
 	}
 }
 
+// A private Postgres that dies ends dev with a sentence that says what to do; doing
+// it brings everything back.
+func TestDevEndsWithItsPostgres(t *testing.T) {
+	t.Parallel()
+	ctx, dir := testkit.Context(t), testkit.DataDir(t)
+	p := parley(t, nil, devArgs(dir)...)
+	p.expect(ctx, "Ctrl-C stops it")
+	if code, out := ended(t, "chat", "--data-dir", dir, "--user", "ana", "add buy milk"); code != exitDone {
+		t.Fatalf("chat: %d %q", code, out)
+	}
+	b, err := os.ReadFile(filepath.Join(dir, "postgres", "data", "postmaster.pid"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	first, _, _ := strings.Cut(string(b), "\n")
+	postmaster := atoi(first)
+	if !slices.Contains(childrenOf(t, p.cmd.Process.Pid), postmaster) {
+		t.Fatalf("process %d is not dev's Postgres", postmaster)
+	}
+	if err := syscall.Kill(postmaster, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	if code := p.wait(ctx); code != exitFailed {
+		t.Errorf("exit code %d", code)
+	}
+	want := "parley: the private Postgres is gone, and parley dev with it: start parley dev again, what was accepted is kept in " + dir + " and goes on (PostgreSQL (pid " + strings.TrimSpace(first) + ") ended by itself: signal: killed"
+	if !strings.Contains(p.output(), want) {
+		t.Errorf("it did not say %q", want)
+	}
+	parley(t, nil, devArgs(dir)...).expect(ctx, "Ctrl-C stops it")
+	if tasks := tasksOf(ctx, t, dir, "ana"); len(tasks) != 1 || !strings.EqualFold(tasks[0], "buy milk") {
+		t.Errorf("tasks after the next start: %q", tasks)
+	}
+}
+
 // Ctrl-C in the middle of an answer hands it over: the next start goes on with
 // it, and neither a failure nor an attempt is counted.
 func TestDevHandsOverAtCtrlC(t *testing.T) {
