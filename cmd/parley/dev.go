@@ -147,17 +147,22 @@ func (m *machine) prepare(ctx context.Context) error {
 	}
 	m.data = data
 	m.later(data.Close)
-	m.cmd.Addr, err = reserve(ctx, m.cmd.Addr)
+	if m.cmd.AdminAddr != "" {
+		if _, err := reserve(ctx, "--admin-addr", m.cmd.AdminAddr); err != nil {
+			return err
+		}
+	}
+	m.cmd.Addr, err = reserve(ctx, "--addr", m.cmd.Addr)
 	return err
 }
 
-// reserve takes the address and gives it back: the answer to a taken port must
+// reserve takes an address and gives it back: the answer to a taken port must
 // not wait for Postgres, and the page's origins must be known before the edge
 // listens. It returns the address with its port.
-func reserve(ctx context.Context, addr string) (string, error) {
+func reserve(ctx context.Context, flag, addr string) (string, error) {
 	ln, err := new(net.ListenConfig).Listen(ctx, "tcp", addr)
 	if err != nil {
-		return "", fmt.Errorf("cannot listen on %s: %w; choose another address with --addr, such as --addr 127.0.0.1:0", addr, err)
+		return "", fmt.Errorf("cannot listen on %s: %w; choose another address with %s, such as %[3]s 127.0.0.1:0", addr, err, flag)
 	}
 	return ln.Addr().String(), ln.Close()
 }

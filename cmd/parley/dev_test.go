@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -29,19 +30,39 @@ func TestDevAnswersKeepsAndStops(t *testing.T) {
 	ctx, dir := testkit.Context(t), testkit.DataDir(t)
 	p := parley(t, nil, devArgs(dir)...)
 	p.expect(ctx, "Ctrl-C stops it")
-	for _, want := range []string{"Demo model, no AI", "Postgres  ", dir, "agentworker --join"} {
-		if !strings.Contains(p.output(), want) {
-			t.Errorf("the welcome lacks %q", want)
-		}
-	}
 	ep, err := embedded.ReadEndpoint(dir)
 	if err != nil {
 		t.Fatal(err)
+	}
+	for _, line := range []string{ // each phase with its time, then what a person needs
+		`  page      not built +\d+\.\d\d s`,
+		`  nats      embedded, JetStream on disk +\d+\.\d\d s`,
+		`  postgres  \S+ 1[5-8][.\d]+ at /\S+ +\d+\.\d\d s`,
+		`  schema    streams and tables +\d+\.\d\d s`,
+		`Parley is ready after \d+\.\d s\.`,
+		`  Open      ` + regexp.QuoteMeta(ep.HTTPURL),
+		`  Model     Demo model, no AI \(set OPENAI_API_KEY, or --openai-base-url and --model, for a real one\)`,
+		`  Postgres  \S+ 1[5-8][.\d]+ at /\S+`,
+		`  Data      ` + regexp.QuoteMeta(dir),
+		`  Join      parley agentworker --join ` + regexp.QuoteMeta(dir),
+		`Ctrl-C stops it; nothing is lost\.`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + line + `$`).MatchString(p.output()) {
+			t.Errorf("the welcome has no line %s", line)
+		}
 	}
 	say := parley(t, nil, "chat", "--data-dir", dir, "--user", "ana", "add buy milk")
 	<-say.done
 	if out := say.output(); say.cmd.ProcessState.ExitCode() != 0 || !strings.Contains(out, "add_task") || !strings.Contains(strings.ToLower(out), "buy milk") {
 		t.Errorf("chat said %q", out)
+	}
+	code, token := ended(t, "token", "--data-dir", dir, "--user", "ben")
+	if who, err := subject(strings.TrimSpace(token)); code != exitDone || err != nil || who != "ben" {
+		t.Errorf("token --user ben: code %d, for %q, %v", code, who, err)
+	}
+	if code, out := ended(t, "chat", "--data-dir", dir, "--user", "ana", "--conversation", onlyConversation(ctx, t, dir, "ana"), "what is left?"); code != exitDone ||
+		!regexp.MustCompile(`(?is)^> add buy milk\n  ✓ add_task \{.*buy milk.*\n.*buy milk.*\n\n.*buy milk`).MatchString(out) {
+		t.Errorf("chat --conversation: code %d, %q", code, out)
 	}
 	second := parley(t, nil, devArgs(dir)...)
 	<-second.done
@@ -119,6 +140,28 @@ func atoi(s string) int {
 		n = n*10 + int(c-'0')
 	}
 	return n
+}
+
+// onlyConversation returns the one conversation that a person has, once it is recorded.
+func onlyConversation(ctx context.Context, t *testing.T, dir, user string) string {
+	t.Helper()
+	a, err := (&Client{DataDir: dir, User: user}).caller(ctx, &env{lookup: os.LookupEnv})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for {
+		var out struct {
+			Data []struct {
+				ConversationID string `json:"conversation_id"`
+			} `json:"data"`
+		}
+		if err := a.do(ctx, http.MethodGet, "/api/"+user+"/conversations", nil, &out); err != nil {
+			t.Fatal(err)
+		}
+		if len(out.Data) == 1 {
+			return out.Data[0].ConversationID
+		}
+	}
 }
 
 // tasksOf returns the titles of a person's tasks.

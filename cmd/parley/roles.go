@@ -247,7 +247,12 @@ func (c *edgeCmd) Run(ctx context.Context, e *env) error {
 	if err != nil {
 		return usageError{err}
 	}
-	if c.Addr, err = reserve(ctx, c.Addr); err != nil {
+	if c.AdminAddr != "" {
+		if _, err := reserve(ctx, "--admin-addr", c.AdminAddr); err != nil {
+			return err
+		}
+	}
+	if c.Addr, err = reserve(ctx, "--addr", c.Addr); err != nil {
 		return err
 	}
 	origins := c.AllowedOrigins
