@@ -169,7 +169,7 @@ func (h *hand) act(ctx context.Context) {
 		}
 		h.commit(ctx, events.RunCancelRequested{RunID: cmd.RunID, By: events.ByUser, Why: events.WhyUser})
 		if r := h.state.Run(cmd.RunID); r != nil {
-			h.commit(ctx, events.RunCancelled{RunID: cmd.RunID})
+			h.commit(ctx, events.RunCancelled{RunID: cmd.RunID, Receipt: h.receipt(r)})
 		}
 	case events.Rename:
 		h.commit(ctx, events.ConversationRenamed{Title: cmd.Title, By: events.ByUser})
@@ -188,6 +188,23 @@ func (h *hand) act(ctx context.Context) {
 	default:
 		h.a.t.Errorf("agent: command %T", cmd)
 	}
+}
+
+// receipt says what a run has done so far.
+func (h *hand) receipt(r *events.Run) (rec events.Receipt) {
+	h.a.mu.Lock()
+	if d := h.a.drafts[h.ref.String()]; d != nil && d.RunID == r.RunID {
+		rec.Text = d.Text
+	}
+	h.a.mu.Unlock()
+	for _, k := range r.Calls {
+		if k.Status.Answered() {
+			rec.Ran = append(rec.Ran, k.CallID)
+		} else {
+			rec.NotRun = append(rec.NotRun, k.CallID)
+		}
+	}
+	return rec
 }
 
 // answer echoes the message, a word per delta. "tool …" calls a tool first,

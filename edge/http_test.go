@@ -285,6 +285,35 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// A token that has run out is told from one that is wrong: the page then asks for
+// another sign-in and keeps what was typed.
+func TestExpiredToken(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	now := time.Now()
+	w.setClock(now)
+	header := []string{"Authorization", "Bearer " + w.token("ana")}
+	if r := w.do("", "GET", "/api/ana/conversations", "", header...); r.status != 200 {
+		t.Fatalf("while it holds: %d %s", r.status, r.body)
+	}
+	before := w.written()
+	w.setClock(now.Add(time.Hour))
+	for _, c := range []struct{ method, path, body string }{
+		{"GET", "/api/ana/conversations", ""},
+		{"GET", "/api/ana/conversations/c1/events", ""},
+		{"POST", "/api/ana/chat", `{"message":"x"}`},
+		{"POST", "/api/ana/tool_calls", `{"name":"add_task","arguments":{"title":"x"}}`},
+	} {
+		r := w.do("", c.method, c.path, c.body, header...)
+		if r.status != 401 || r.code(t) != codeTokenExpired || !strings.Contains(r.header.Get("WWW-Authenticate"), "invalid_token") {
+			t.Errorf("%s %s: %d %q %s", c.method, c.path, r.status, r.header.Get("WWW-Authenticate"), r.body)
+		}
+	}
+	if after := w.written(); after != before {
+		t.Errorf("stored with a token that has run out: %s, before %s", after, before)
+	}
+}
+
 func TestCORS(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

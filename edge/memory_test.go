@@ -86,17 +86,23 @@ func (m *memory) Commits(_ context.Context, r events.Ref, after, before uint64) 
 
 func (m *memory) Conversations(_ context.Context, u events.UserID, q readmodel.ConversationsQuery) (page readmodel.Page[readmodel.Summary], err error) {
 	return page, m.read(func() error {
-		if q.After != "" {
-			return readmodel.ErrCursor
-		}
 		for r, c := range m.convs {
 			if r.User() == u && r.Conversation() != events.Home && !c.Deleted && c.Archived == q.Archived && strings.Contains(c.Title+lastText(c), q.Text) {
 				page.Data = append(page.Data, summarize(c))
 			}
 		}
 		slices.SortFunc(page.Data, func(a, b readmodel.Summary) int { return b.UpdatedAt.Compare(a.UpdatedAt) })
-		page.HasMore = len(page.Data) > q.Limit
-		page.Data = page.Data[:min(q.Limit, len(page.Data))]
+		if q.After != "" { // the cursor is the last line's conversation
+			i := slices.IndexFunc(page.Data, func(s readmodel.Summary) bool { return string(s.ConversationID) == q.After })
+			if i < 0 {
+				return readmodel.ErrCursor
+			}
+			page.Data = page.Data[i+1:]
+		}
+		if page.HasMore = len(page.Data) > q.Limit; page.HasMore {
+			page.Data = page.Data[:q.Limit]
+			page.After = string(page.Data[q.Limit-1].ConversationID)
+		}
 		return nil
 	})
 }

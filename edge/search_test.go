@@ -3,6 +3,7 @@ package edge
 import (
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 
@@ -69,6 +70,73 @@ func TestSearchRefusesBadInput(t *testing.T) {
 	}
 }
 
+// recorded waits until the recorder has a conversation's commit n.
+func (w *world) recorded(r events.Ref, n uint64) {
+	w.t.Helper()
+	for range 20 { // each waits a second at most
+		w.do(string(r.User()), "GET", fmt.Sprintf("/api/%s/conversations/%s/messages?min_n=%d", r.User(), r.Conversation(), n), "")
+		if s, err := w.memory.Summary(w.t.Context(), r); err == nil && s.N >= n {
+			return
+		}
+	}
+	w.t.Fatalf("commit %d was not recorded", n)
+}
+
+// The list is asked with a text, in pages, and each page leads to the next.
+func TestListOfConversations(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var all []events.ConversationID // newest first
+	for _, text := range []string{"a heron", "an osprey", "a heron & an osprey", "a heron again"} {
+		c, _ := w.ask("ana", fmt.Sprintf(`{"message":%q}`, text))
+		w.recorded(ref("ana", c.ConversationID), 2)
+		all = append([]events.ConversationID{c.ConversationID}, all...)
+	}
+	w.ask("bob", `{"message":"a heron of bob's"}`)
+	list := func(query string) (ids []events.ConversationID, page readmodel.Page[readmodel.Summary]) {
+		t.Helper()
+		r := w.do("ana", "GET", "/api/ana/conversations?"+query, "")
+		if r.decode(t, &page); r.status != 200 {
+			t.Fatalf("%s: %d %s", query, r.status, r.body)
+		}
+		for _, s := range page.Data {
+			ids = append(ids, s.ConversationID)
+		}
+		return ids, page
+	}
+	for query, want := range map[string][]events.ConversationID{
+		"": all, "limit=200": all, "q=": all,
+		"q=heron":                         {all[0], all[1], all[3]},
+		"q=heron+%26+an":                  {all[1]},
+		"q=penguin":                       nil,
+		"limit=2":                         all[:2],
+		"q=heron&limit=1":                 all[:1],
+		"after=" + string(all[1]):         all[2:],
+		"q=heron&after=" + string(all[0]): {all[1], all[3]},
+		"after=" + string(all[3]):         nil,
+	} {
+		if got, _ := list(query); !slices.Equal(got, want) {
+			t.Errorf("%q lists %v, want %v of %v", query, got, want, all)
+		}
+	}
+	var read []events.ConversationID
+	for query := "q=heron&limit=1"; len(read) <= len(all); {
+		ids, page := list(query)
+		if read = append(read, ids...); !page.HasMore {
+			break
+		}
+		query = "q=heron&limit=1&after=" + url.QueryEscape(page.After)
+	}
+	if want := []events.ConversationID{all[0], all[1], all[3]}; !slices.Equal(read, want) {
+		t.Errorf("page by page %v, want %v", read, want)
+	}
+	for _, query := range []string{"limit=0", "limit=201", "limit=x", "after=nosuch", "q=%00", "q=%ff"} {
+		if r := w.do("ana", "GET", "/api/ana/conversations?"+query, ""); r.status != 400 || r.code(t) != codeBadRequest {
+			t.Errorf("%s: %d %s", query, r.status, r.body)
+		}
+	}
+}
+
 // [48] Archiving by either door takes a conversation from the list, and a message
 // brings it back.
 func TestArchiving(t *testing.T) {
@@ -87,13 +155,7 @@ func TestArchiving(t *testing.T) {
 	}
 	recorded := func(n uint64) {
 		t.Helper()
-		for range 20 { // each waits a second at most
-			w.do("ana", "GET", fmt.Sprintf("%s/messages?min_n=%d", path, n), "")
-			if s, err := w.memory.Summary(t.Context(), must(events.NewRef("ana", c.ConversationID))); err == nil && s.N >= n {
-				return
-			}
-		}
-		t.Fatalf("commit %d was not recorded", n)
+		w.recorded(ref("ana", c.ConversationID), n)
 	}
 	for _, archived := range []bool{true, false, true} {
 		var s readmodel.Summary

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 	"time"
@@ -160,6 +161,92 @@ func TestCancelRunning(t *testing.T) {
 	var s RunState
 	if r.decode(t, &s); r.status != 200 || s.Status != events.Cancelled || s.EndedN != run.EndedN {
 		t.Errorf("cancel again: %d %s", r.status, r.body)
+	}
+}
+
+// Who cancels over the socket is told what came of it: where the run ended, the text
+// that was kept, the calls that ran and those that never will.
+func TestReceiptOfACancel(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	release := make(chan struct{})
+	w.agent.hold = func(string) <-chan struct{} { return release }
+	defer close(release)
+	for text, want := range map[string]func(events.RunID) events.Receipt{
+		"ask first": func(r events.RunID) events.Receipt {
+			return events.Receipt{NotRun: []events.CallID{events.CallIDFor(r, 1, 0)}}
+		},
+		"tool for milk": func(r events.RunID) events.Receipt {
+			return events.Receipt{Text: "You said: “tool", Ran: []events.CallID{events.CallIDFor(r, 1, 0)}}
+		},
+	} {
+		c := w.connect("ana")
+		c.say("", text)
+		accepted := c.until("accepted")
+		r := ref("ana", accepted.ConversationID)
+		c.conv = events.NewConversation(r)
+		c.untilFrame("the call", func(serverFrame) bool {
+			run := c.conv.Run(accepted.RunID)
+			return run != nil && (run.Status == events.RequiresAction || run.Step == 2)
+		})
+		expect := want(accepted.RunID)
+		if expect.Text != "" {
+			w.agent.delta(r, events.Delta{ConversationID: r.Conversation(), RunID: accepted.RunID, Step: 2, Attempt: 1, Text: expect.Text})
+			c.until("delta")
+		}
+		// The second finds the run over, and is told the same.
+		for range 2 {
+			id := newID()
+			c.send(map[string]any{"type": "cancel", "id": id, "conversation_id": accepted.ConversationID, "run_id": accepted.RunID})
+			f := c.untilFrame("done", func(f serverFrame) bool { return f.Type == "done" && f.ID == id })
+			var done doneFrame
+			if err := json.Unmarshal([]byte(f.raw), &done); err != nil {
+				t.Fatal(err)
+			}
+			c.untilEnd(accepted.RunID)
+			run := c.conv.Run(accepted.RunID)
+			if done.N == 0 || done.N != run.EndedN || done.Status != events.Cancelled || done.Receipt == nil || !reflect.DeepEqual(*done.Receipt, expect) {
+				t.Errorf("%s: %s, the run ended at %d, want %+v", text, f.raw, run.EndedN, expect)
+			}
+		}
+	}
+}
+
+// Who unsubscribes gets nothing more of the conversation but its line in the list,
+// and may come back to it later.
+func TestUnsubscribe(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r, elsewhere := ref("ana", "conversation"), ref("ana", "elsewhere")
+	s, e := newScript(t, w, r), newScript(t, w, elsewhere)
+	s.steps[0]()
+	e.steps[0]()
+	c, witness := w.connect("ana"), w.connect("ana")
+	c.follow(r.Conversation())
+	witness.follow(r.Conversation())
+	s.steps[1]()
+	c.until("delta")
+	witness.until("delta")
+	c.send(map[string]any{"type": "unsubscribe", "conversation_id": r.Conversation()})
+	c.send(map[string]any{"type": "unsubscribe", "conversation_id": "nosuch"}) // not followed, no error
+	c.send(`{"type":"ping"}`)
+	c.until("pong")
+	heard := len(c.frames)
+	state := c.conv
+	for _, step := range s.steps[2:] {
+		step()
+	}
+	witness.untilEnd(s.run)
+	// To subscribe takes the lock under which the others were told.
+	c.follow(elsewhere.Conversation())
+	for _, f := range c.frames[heard:] {
+		if f.ConversationID == r.Conversation() && f.Type != "conversation" {
+			t.Errorf("after it had unsubscribed it got %s", f.raw)
+		}
+	}
+	c.followFrom(state)
+	if c.conv.N != witness.conv.N {
+		t.Errorf("back at %d of %d", c.conv.N, witness.conv.N)
 	}
 }
 
