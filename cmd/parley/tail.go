@@ -50,7 +50,7 @@ func (c *tailCmd) tail(ctx context.Context, e *env, room int) error {
 		begun, before := time.Now(), t.printed
 		err := t.listen(ctx, a)
 		if ctx.Err() != nil {
-			return nil
+			return nil //nolint:nilerr // to be interrupted is how it ends
 		}
 		o.tried(begun, t.printed != before)
 		switch renew := a.renewable(err); {
@@ -65,7 +65,7 @@ func (c *tailCmd) tail(ctx context.Context, e *env, room int) error {
 		again, err := c.again(ctx, e, o.pause())
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // the same
 		case err != nil:
 			return err
 		case again != nil:
