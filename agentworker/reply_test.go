@@ -37,7 +37,8 @@ func TestModelIsToldWhatBecameOfEachCall(t *testing.T) {
 	}
 	step := events.StepCompleted{RunID: run, Step: 1, Attempt: 1}
 	list := []events.Event{
-		events.MessageAccepted{MessageID: "m", RunID: run, Text: "look"}, events.RunStarted{RunID: run, Model: "m"},
+		events.MessageAccepted{MessageID: "m", RunID: run, Text: "look"},
+		events.RunStarted{RunID: run, Model: "m"},
 		events.StepStarted{RunID: run, Step: 1, Attempt: 1},
 	}
 	var calls []events.Event
