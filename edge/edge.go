@@ -58,6 +58,11 @@ func New(o Options) (*Edge, error) {
 		return nil, err
 	}
 	e := &Edge{o: o, metrics: newMetrics(o.ServerVersion), stop: make(chan struct{})}
+	for _, c := range o.Collectors {
+		if err := e.metrics.registry.Register(c); err != nil {
+			return nil, fmt.Errorf("edge: metrics: %w", err)
+		}
+	}
 	if e.page, err = newPage(o.Page, o.Origins); err != nil {
 		return nil, fmt.Errorf("edge: page: %w", err)
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/go-json-experiment/json"
 	"github.com/google/go-cmp/cmp"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
@@ -381,7 +382,8 @@ func TestDevTokenAndConfig(t *testing.T) {
 
 func TestAdmin(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t)
+	process := prometheus.NewCounter(prometheus.CounterOpts{Name: "parley_process_things_total", Help: "Of the process."})
+	w := newWorld(t, func(o *Options) { o.Collectors = []prometheus.Collector{process} })
 	w.ask("ana", `{"message":"hello"}`)
 	w.do("", "FROBNICATE", "/api/ana/chat", "")
 	k := &world{t: t, issuer: w.issuer}
@@ -390,6 +392,7 @@ func TestAdmin(t *testing.T) {
 		`parley_edge_requests_total{method="POST",route="/api/{user}/chat",status="200"} 1`,
 		`parley_edge_requests_total{method="other",route="none",status="405"} 1`,
 		`parley_edge_first_delta_seconds_count 0`, `parley_edge_publish_seconds_count 1`, "go_goroutines", `parley_edge_info{version="test"} 1`,
+		"parley_process_things_total 0",
 	}
 	// A request is counted when it is over, which its client may know before.
 	for ctx := testkit.Context(t); len(wanted) > 0; {

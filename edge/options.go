@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"github.com/parleychat/parley/auth"
 	"github.com/parleychat/parley/eventlog"
 	"github.com/parleychat/parley/events"
@@ -28,6 +30,8 @@ type Options struct {
 	// AdminAddr is where metrics and profiles are; nothing there asks who you
 	// are. Default: no such listener.
 	AdminAddr string
+	// Collectors are metrics of the process to tell beside the edge's own. Default: none.
+	Collectors []prometheus.Collector
 	// Log carries commands in and commits out.
 	Log *eventlog.Log
 	// Queries are the reads from Postgres.

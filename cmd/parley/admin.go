@@ -37,6 +37,7 @@ func (a Admin) role(e *env, b *base) *admin {
 	r := prometheus.NewRegistry()
 	r.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	r.MustRegister(logMetrics(b.log)...)
+	r.MustRegister(natsMetric(e))
 	return &admin{addr: a.AdminAddr, base: b, registry: r, e: e}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"github.com/parleychat/parley/internal/embedded"
 )
@@ -38,7 +39,10 @@ func dial(e *env, role string, access embedded.NATSAccess, opts ...nats.Option) 
 			}
 		}),
 		nats.ReconnectHandler(func(*nats.Conn) { logger.Info("nats connection is back") }),
-		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) { logger.Error("nats", "err", err) }),
+		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
+			e.natsErrors.Add(1)
+			logger.Error("nats", "err", err)
+		}),
 		nats.ClosedHandler(func(*nats.Conn) { close(c.closed) }),
 	}
 	if access.User != "" {
@@ -50,6 +54,14 @@ func dial(e *env, role string, access embedded.NATSAccess, opts ...nats.Option) 
 	}
 	c.Conn = nc
 	return c, nil
+}
+
+// natsMetric tells how often the error handler of [dial] was called.
+func natsMetric(e *env) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{
+		Name: "parley_nats_errors_total",
+		Help: "Errors of the NATS client that answer no request, such as a permission that is missing. Not zero is an alarm.",
+	}, func() float64 { return float64(e.natsErrors.Load()) })
 }
 
 // close drains and closes the connection.

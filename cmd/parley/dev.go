@@ -13,6 +13,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/parleychat/parley/auth"
@@ -366,6 +367,7 @@ func (m *machine) edge() (*edge.Edge, *auth.Verifier, error) {
 	front, err := edge.New(edge.Options{
 		Addr: m.cmd.Addr, AdminAddr: m.cmd.AdminAddr, Log: m.log, Queries: m.store, Verifier: verifier, DevIssuer: m.issuer, Origins: origins,
 		Page: m.page.files(), Model: modelInfo(m.cmd.Model.Model), Tools: tasks.Tools(), ServerVersion: version, Interrupt: m.cmd.WhenBusy == "interrupt", Logger: m.e.logger, Grace: stopGrace,
+		Collectors: []prometheus.Collector{natsMetric(m.e)},
 	})
 	return front, verifier, err
 }

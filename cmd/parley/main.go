@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	_ "time/tzdata" // the image holds no zone files, and people's "today" needs theirs
 
@@ -34,6 +35,9 @@ type env struct {
 	lookup         func(string) (string, bool)
 	stdout, stderr io.Writer
 	logger         *slog.Logger
+	// natsErrors counts what went wrong on the process's connections without an
+	// answer to somebody: a refused permission, a subscriber that does not keep up.
+	natsErrors atomic.Uint64
 }
 
 // A usageError is a wrong setting: nothing was tried, exit code 2.

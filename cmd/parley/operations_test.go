@@ -20,9 +20,9 @@ func TestOperationsNamesRealMetrics(t *testing.T) {
 	}
 	sources := map[string]string{
 		"edge": read("../../edge/metrics.go"), "recorder": read("../../recorder/metrics.go") + read("../../recorder/behind.go"),
-		"stream": read("streammetrics.go"), "consumer": read("streammetrics.go"), "eventlog": read("admin.go"), "toolworker": read("../../toolworker/worker.go"),
+		"stream": read("streammetrics.go"), "consumer": read("streammetrics.go"), "eventlog": read("admin.go"), "toolworker": read("../../toolworker/worker.go"), "nats": read("connect.go"),
 	}
-	names := regexp.MustCompile(`\bparley_(edge|toolworker|recorder|eventlog|stream|consumer)_([a-z_]+)`).FindAllStringSubmatch(read("../../docs/operations.md"), -1)
+	names := regexp.MustCompile(`\bparley_(edge|nats|toolworker|recorder|eventlog|stream|consumer)_([a-z_]+)`).FindAllStringSubmatch(read("../../docs/operations.md"), -1)
 	if len(names) < 10 {
 		t.Fatalf("docs/operations.md names %d metrics", len(names))
 	}

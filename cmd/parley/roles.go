@@ -6,6 +6,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/parleychat/parley/agentworker"
@@ -266,6 +267,7 @@ func (c *edgeCmd) Run(ctx context.Context, e *env) error {
 	ed, err := edge.New(edge.Options{
 		Addr: c.Addr, AdminAddr: c.AdminAddr, Log: b.log, Queries: b.store, Verifier: verifier, Origins: set, Page: builtPage(),
 		Model: modelInfo(c.Model), Tools: tasks.Tools(), ServerVersion: version, Interrupt: c.WhenBusy == "interrupt", Logger: e.logger, Linger: c.Linger, Grace: c.Grace,
+		Collectors: []prometheus.Collector{natsMetric(e)},
 	})
 	if err != nil {
 		return err

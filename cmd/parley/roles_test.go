@@ -52,7 +52,8 @@ func TestRolesApart(t *testing.T) {
 		if check.cmd.ProcessState.ExitCode() != exitDone {
 			t.Errorf("healthcheck: %s", check.output())
 		}
-		if m := metricsOf(ctx, t, agent); !strings.Contains(m, "\nparley_eventlog_conflicts_total 0\n") || !strings.Contains(m, "\nparley_eventlog_redelivered_total 0\n") {
+		if m := metricsOf(ctx, t, agent); !strings.Contains(m, "\nparley_eventlog_conflicts_total 0\n") || !strings.Contains(m, "\nparley_eventlog_redelivered_total 0\n") ||
+			!strings.Contains(m, "\nparley_nats_errors_total 0\n") {
 			t.Errorf("metrics of an agentworker:\n%s", m)
 		}
 		parley(t, servers, "toolworker").expect(ctx, "toolworker started")
