@@ -35,7 +35,7 @@ func TestSilentStreamPings(t *testing.T) {
 		go func() { done <- s.serve(func(*frame) bool { return false }) }()
 		says := func(after time.Duration, want string) {
 			t.Helper()
-			time.Sleep(after) // of the bubble's clock
+			<-time.After(after) // of the bubble's clock
 			synctest.Wait()
 			if got := p.String(); got != want {
 				t.Errorf("the stream says %q, want %q", got, want)
