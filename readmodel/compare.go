@@ -24,17 +24,20 @@ const (
 	Altered = "altered"
 )
 
-// A Mismatch is a row of a read model that is not what the archive says.
+// A Mismatch is a row of a read model that is not what the archive says, or, with
+// the table archive, the commits at its end that the rows know otherwise.
 type Mismatch struct {
 	Table   string
 	RunID   string // of run and conversation_words
+	N, To   int64  // of archive: the first and the last commit
 	Kind    string
 	Columns string // of an altered row, and what else there is to say
 }
 
 // Compare returns how rows differ from those that f, folded from the first
 // commit on, is projected to. Rows of another n are one mismatch: they are of
-// another state altogether.
+// another state altogether, and say which commits the archive has lost at its end,
+// or got.
 func (f *Fold) Compare(rows *Rows) ([]Mismatch, error) {
 	c, runs, words, err := f.project()
 	if err != nil {
@@ -45,10 +48,16 @@ func (f *Fold) Compare(rows *Rows) ([]Mismatch, error) {
 	if rows.conversation == nil {
 		list = append(list, Mismatch{Table: "conversation", Kind: Missing})
 	} else {
-		if n := int8of(rows.conversation[0]); n != bigint(f.N) {
-			return []Mismatch{{Table: "conversation", Kind: Altered, Columns: fmt.Sprintf("n is %d, but the archive ends at %d", n, f.N)}}, nil
+		columns := differing(headColumns, e.head(c), rows.conversation)
+		if n := int8of(rows.conversation[0]); columns != "n" { // else somebody has edited that alone
+			switch {
+			case n > bigint(f.N):
+				return []Mismatch{{Table: "archive", N: bigint(f.N) + 1, To: n, Kind: Missing, Columns: "the rows of the conversation were made with it"}}, nil
+			case n < bigint(f.N):
+				return []Mismatch{{Table: "archive", N: max(n, 0) + 1, To: bigint(f.N), Kind: Extra, Columns: "the rows of the conversation were made without it"}}, nil
+			}
 		}
-		if columns := differing(headColumns, e.head(c), rows.conversation); columns != "" {
+		if columns != "" {
 			list = append(list, Mismatch{Table: "conversation", Kind: Altered, Columns: columns})
 		}
 	}

@@ -196,7 +196,7 @@ func (c *conversation) rows(rows *readmodel.Rows) error {
 	}
 	for _, m := range list {
 		c.differences = append(c.differences, Finding{
-			Table: m.Table, UserID: c.user, ConversationID: c.id, Key: m.RunID, Kind: m.Kind, Detail: m.Columns,
+			Table: m.Table, UserID: c.user, ConversationID: c.id, N: m.N, To: m.To, Key: m.RunID, Kind: m.Kind, Detail: m.Columns,
 		})
 	}
 	return nil

@@ -178,6 +178,11 @@ const unlocked = `ALTER TABLE archive DISABLE TRIGGER USER; ALTER TABLE archive_
 const rehashed = `; UPDATE archive a SET hash = sha256(p.salt || p.payload), size = length(p.payload) FROM archive_payload p
 	WHERE p.user_id = a.user_id AND p.conversation_id = a.conversation_id AND p.n = a.n`
 
+// eventsReordered turns the events of a commit around, in which a step and the run end.
+const eventsReordered = `UPDATE archive_payload SET payload = convert_to(jsonb_set(convert_from(payload, 'UTF8')::jsonb, '{events}',
+	(SELECT jsonb_agg(e ORDER BY i DESC) FROM jsonb_array_elements(convert_from(payload, 'UTF8')::jsonb->'events') WITH ORDINALITY u(e, i)))::text, 'UTF8')
+	WHERE user_id = 'anna' AND conversation_id = 'c1' AND n = 2`
+
 // at is the address of a commit in SQL.
 func at(n string) string {
 	return ` WHERE user_id = 'anna' AND conversation_id = 'c1' AND n = ` + n + ` `
@@ -218,7 +223,9 @@ func TestVerifyNamesEachPlantedDifference(t *testing.T) {
 		{"commit missing", `DELETE FROM archive` + at("3") + `; DELETE FROM archive_payload` + at("3"), "archive anna/c1 n=3 missing", behind},
 		{"commits missing", `DELETE FROM archive` + at("ANY('{3,4}')") + `; DELETE FROM archive_payload` + at("ANY('{3,4}')"), "archive anna/c1 n=3..4 missing", behind},
 		{"envelope missing", `DELETE FROM archive` + at("3"), "archive anna/c1 n=3 missing: there is only its payload", behind},
-		{"last commit missing", `DELETE FROM archive` + at("6") + `; DELETE FROM archive_payload` + at("6"), "conversation anna/c1 altered: n is 6, but the archive ends at 5", nil},
+		{"last commit missing", `DELETE FROM archive` + at("6") + `; DELETE FROM archive_payload` + at("6"), "archive anna/c1 n=6 missing: the rows of the conversation were made with it", nil},
+		{"last commits missing", `DELETE FROM archive` + at("ANY('{5,6}')") + `; DELETE FROM archive_payload` + at("ANY('{5,6}')"), "archive anna/c1 n=5..6 missing: the rows of the conversation were made with it", nil},
+		{"number of the conversation edited", `UPDATE conversation SET n = 9 WHERE user_id = 'anna' AND conversation_id = 'c1'`, "conversation anna/c1 altered: n", nil},
 		{
 			"all commits missing", `DELETE FROM archive WHERE user_id = 'anna' AND conversation_id = 'c1'; DELETE FROM archive_payload WHERE user_id = 'anna' AND conversation_id = 'c1'`,
 			"archive anna/c1 missing: 8 rows of read models show a conversation without commits", nil,
@@ -226,7 +233,7 @@ func TestVerifyNamesEachPlantedDifference(t *testing.T) {
 		{
 			"extra commit", `INSERT INTO archive SELECT user_id, conversation_id, 7, commit_id || 'x', cause, by, types, time, stream_seq + 1000, size, hash FROM archive` + at("3") +
 				`; INSERT INTO archive_payload SELECT user_id, conversation_id, 7, convert_to(replace(replace(convert_from(payload, 'UTF8'), '"n":3', '"n":7'), ':3"', ':3x"'), 'UTF8'), salt FROM archive_payload` + at("3") + rehashed,
-			"conversation anna/c1 altered: n is 6, but the archive ends at 7", nil,
+			"archive anna/c1 n=7 extra: the rows of the conversation were made without it", nil,
 		},
 		{
 			"payloads reordered", `UPDATE archive_payload SET n = n + 100` + at("ANY('{2,3}')") + `; UPDATE archive_payload SET n = 105 - n` + at("ANY('{102,103}')"),
@@ -237,6 +244,14 @@ func TestVerifyNamesEachPlantedDifference(t *testing.T) {
 				`; UPDATE archive_payload SET n = n + 100` + at("ANY('{2,3}')") + `; UPDATE archive_payload SET n = 105 - n` + at("ANY('{102,103}')") +
 				`; UPDATE archive a SET stream_seq = (SELECT min(stream_seq) FROM archive b WHERE a.user_id = b.user_id AND a.conversation_id = b.conversation_id) + a.n WHERE user_id = 'anna' AND conversation_id = 'c1' AND n > 1`,
 			"archive anna/c1 n=2..3 reordered: the payload is of another n", behind,
+		},
+		{
+			"events of a commit reordered with its hash", eventsReordered + rehashed,
+			"archive anna/c1 n=2 altered: types\nconversation_words anna/c1 " + firstRun + " altered: words\nrun anna/c1 " + firstRun + " altered: body", nil,
+		},
+		{
+			"events of a commit reordered with its hash and types", eventsReordered + `; UPDATE archive SET types = (SELECT array_agg(t ORDER BY i DESC) FROM unnest(types) WITH ORDINALITY u(t, i))` + at("2") + rehashed,
+			"conversation_words anna/c1 " + firstRun + " altered: words\nrun anna/c1 " + firstRun + " altered: body", nil,
 		},
 		{"envelope altered", `UPDATE archive SET cause = 'x', types = '{a}', time = time + interval '1 second'` + at("2"), "archive anna/c1 n=2 altered: cause, types, time", nil},
 		{"place altered", `UPDATE archive SET stream_seq = 1` + at("4"), "archive anna/c1 n=4 altered: stream_seq: not after that of the commit before", nil},
